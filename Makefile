@@ -1,0 +1,51 @@
+# make sweep: the main job on the embedded model.  make test: the tests.  Both set everything up by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# The short sweep's settings and its run folder; ARGS goes to every command.
+SHORT ?= layer=14 strength=1.5 limit=24
+SHORT_RUN ?= runs/short
+ARGS ?=
+
+.PHONY: setup sweep sweep-short test lint format clean
+.DEFAULT_GOAL := test
+
+setup: $(READY)
+
+# The pinned versions where they install (Python 3.11, Linux), else any within pyproject.toml's ranges.
+# torch comes first and by itself: resolved together with the rest, pip may settle on another build of it.
+$(READY): pyproject.toml constraints.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -c 'import sys; sys.exit("iar needs Python 3.10 or newer: make setup PYTHON=python3.11" if sys.version_info < (3, 10) else 0)'
+	if $(PY) -m pip install -c constraints.txt torch && $(PY) -m pip install -c constraints.txt -e '.[dev]'; then \
+	  echo "installed the pinned versions"; \
+	else \
+	  echo "the pinned versions do not install here: taking any within the ranges of pyproject.toml" >&2; \
+	  $(PY) -m pip install 'torch>=2.6' && $(PY) -m pip install -e '.[dev]'; \
+	fi
+	touch $@
+
+sweep: setup
+	$(PY) -m iar.sweep layer=9,14,19,24 strength=1.0,1.5,2.0,2.5 $(ARGS)
+
+sweep-short: setup
+	$(PY) -m iar.sweep $(SHORT) run=$(SHORT_RUN) $(ARGS)
+
+test: setup
+	$(PY) -m pytest -q $(ARGS)
+
+lint: setup
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: setup
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+# What commands and tools made; not the results in runs/, not the environment.
+clean:
+	rm -rf build dist *.egg-info .ruff_cache .mypy_cache .pytest_cache
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +

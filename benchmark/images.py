@@ -1,0 +1,49 @@
+"""Image files of a benchmark: which samples can be asked, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from benchmark.sample import Loaded, Sample, Unasked
+
+
+def problem(path: Path) -> str | None:
+    """Why an image cannot be used, naming the file; None if it can.
+
+    Looks only at the file's existence and header, so thousands of files cost seconds; a file whose pixels
+    break off later still fails when it is decoded.
+    """
+    if not path.is_file():
+        return f"missing image: {path}"
+    try:
+        with Image.open(path):
+            return None
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        # PIL's own message for a non-image repeats the path as PosixPath('...'): say it once, on one line.
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "not an image format that PIL knows" if unknown else " ".join(str(error).split())
+        return f"unreadable image: {path} ({reason})"
+
+
+def sort_out(samples: Iterable[Sample]) -> Loaded:
+    """Separate the samples that can be asked from those with an empty prompt or an unusable image.
+
+    Each file is looked at once, however many samples share it.
+    """
+    known: dict[Path, str | None] = {}
+    asked: list[Sample] = []
+    unasked: list[Unasked] = []
+    for sample in samples:
+        reason = None if sample.prompt.strip() else "empty prompt"
+        for path in sample.images:
+            if path not in known:
+                known[path] = problem(path)
+            reason = reason or known[path]
+        if reason is None:
+            asked.append(sample)
+        else:
+            unasked.append(Unasked(sample.id, sample.benchmark, sample.category, reason))
+    return Loaded(tuple(asked), tuple(unasked))

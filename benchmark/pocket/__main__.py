@@ -1,0 +1,25 @@
+"""Writes the pocket data sets in the authors' own layouts: ``python -m benchmark.pocket --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmark.pocket import layouts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmark.pocket", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write train/, validation/ and test/ into")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed writes the same bytes (default 0)")
+    parser.add_argument("--pairs", type=int, default=layouts.PAIRS, help=f"contrastive pairs ({layouts.PAIRS})")
+    args = parser.parse_args()
+    try:
+        layouts.write(args.out, args.seed, args.pairs, on_step=lambda step: print(f"{args.out}/{step}"))
+    except OSError as error:
+        sys.exit(f"error: cannot write {error.filename or args.out}: {error.strerror}; choose another --out")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""One question, one answer's label, one counted outcome: the words every benchmark shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question put to a model.
+
+    Attributes:
+        id: Unique within its benchmark, stable over versions of the files, e.g. ``adversarial/12``.
+        benchmark: Name of the benchmark module, e.g. ``pope``.
+        category: The group its score is reported in, e.g. ``adversarial`` or ``drugs``.
+        prompt: The exact user text, the protocol's suffix included, without any chat template.
+        images: Image files in the order the prompt shows them (before the text); empty for text only.
+        reference: What counts: ``safe``/``unsafe`` (VSCBench), ``yes``/``no`` (POPE), a letter (ScienceQA).
+        cluster: What the sample shares with others (the image, else the prompt); intervals are clustered on it.
+        query: The question as a judge should read it (VSCBench's text half judges the original prompt).
+        meta: Further columns of the source row, for reports.
+    """
+
+    id: str
+    benchmark: str
+    category: str
+    prompt: str
+    images: tuple[Path, ...]
+    reference: str
+    cluster: str
+    query: str = ""
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """An item of a benchmark that cannot be asked (empty prompt, missing or unreadable image), and why."""
+
+    id: str
+    benchmark: str
+    category: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a loader returns: the samples to ask, and the items it could not make into one."""
+
+    samples: tuple[Sample, ...]
+    unasked: tuple[Unasked, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One counted value of one sample: ``metric`` is e.g. ``SRA_u`` or ``accuracy``; ``value`` is 0.0 or 1.0."""
+
+    metric: str
+    category: str
+    value: float

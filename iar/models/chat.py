@@ -1,0 +1,163 @@
+"""Turn questions into model inputs through the processor's own chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import BatchFeature
+
+from iar.errors import UserError
+from iar.models.checkpoint import LoadedModel
+
+
+def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | None = None) -> str:
+    """One user turn (images first, then the text), ready for the answer, or with ``response`` begun as the answer.
+
+    The response stands as the template's own assistant turn would put it; what the template writes after it (an
+    end-of-turn token) is left out, so every token behind the prompt is a token of the response.
+
+    Raises:
+        UserError: The text holds the model's image token; the model has no chat template, or one whose prompt is not
+            the beginning of the conversation with its answer.
+    """
+    if getattr(loaded.processor, "chat_template", None) is None:
+        raise UserError(
+            f"the processor of model {loaded.id!r} has no chat template: use an instruction-tuned checkpoint"
+        )
+    image_token = getattr(loaded.processor, "image_token", None)
+    if isinstance(image_token, str) and image_token in text:
+        raise UserError(f"the prompt holds {image_token!r}, which model {loaded.id!r} reads as a place for an image")
+    content: Any = [{"type": "image"}] * n_images + [{"type": "text", "text": text}]
+    user: dict[str, Any] = {"role": "user", "content": content}
+    prompt = str(loaded.processor.apply_chat_template([user], add_generation_prompt=True, tokenize=False))
+    if response is None:
+        return prompt
+    answer: dict[str, Any] = {"role": "assistant", "content": [{"type": "text", "text": response}]}
+    full = str(loaded.processor.apply_chat_template([user, answer], add_generation_prompt=False, tokenize=False))
+    response = response.strip()
+    start = full.find(response, len(prompt))
+    if not full.startswith(prompt) or start < 0:
+        raise UserError(
+            f"the chat template of model {loaded.id!r} writes an answered question differently from an open one, "
+            "so responses cannot be teacher-forced with it"
+        )
+    return full[: start + len(response)]
+
+
+def open_image(path: Path | str) -> Image.Image:
+    """Read an image as RGB; a file that is missing, broken or no image is a UserError naming it."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read image {path}: {str(error).splitlines()[0]}") from error
+
+
+def text_length(loaded: LoadedModel, rendered: str) -> int:
+    """Number of tokens before image tokens are expanded: cheap, and enough to sort rows by."""
+    return len(_token_ids(loaded, rendered))
+
+
+def encode(
+    loaded: LoadedModel,
+    texts: Sequence[str],
+    images: Sequence[Sequence[Image.Image]],
+    responses: Sequence[str] | None = None,
+    side: str = "left",
+) -> tuple[BatchFeature, list[int]]:
+    """Encode rows, with or without images, into one padded batch.
+
+    Args:
+        texts: User texts, one a row.
+        images: The images of each row, shown before its text; an empty sequence for text only.
+        responses: Teacher-forced responses; None leaves the prompts open for generation.
+        side: Padding side: ``left`` for generation, ``right`` for teacher forcing.
+
+    Returns:
+        The batch on the model's device, and each row's prompt length in tokens after image expansion, without padding.
+    """
+    rows, lengths = [], []
+    for index, (text, row_images) in enumerate(zip(texts, images, strict=True)):
+        prompt = render(loaded, text, len(row_images))
+        rendered = prompt if responses is None else render(loaded, text, len(row_images), responses[index])
+        row = encode_rendered(loaded, rendered, row_images)
+        rows.append(row)
+        # The response is the end of the row and holds no image, so counting from the end needs no expansion. The
+        # common prefix rather than the prompt's own length: a tokenizer may merge across the boundary.
+        response_tokens = 0
+        if responses is not None:
+            full, start = _token_ids(loaded, rendered), _token_ids(loaded, prompt)
+            same = next((i for i, pair in enumerate(zip(full, start, strict=False)) if pair[0] != pair[1]), len(start))
+            response_tokens = len(full) - same
+        lengths.append(row["input_ids"].shape[1] - response_tokens)
+    return collate(loaded, rows, side), lengths
+
+
+def encode_rendered(loaded: LoadedModel, rendered: str, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+    """One row's model inputs, unpadded: text tensors (1, tokens), pixels as the processor lays them out."""
+    options: dict[str, Any] = {"add_special_tokens": _adds_special_tokens(loaded, rendered)}
+    if images:
+        options["images"] = list(images)
+    features = loaded.processor(text=[rendered], return_tensors="pt", **options)
+    return {name: value for name, value in features.items() if isinstance(value, Tensor)}
+
+
+def collate(loaded: LoadedModel, rows: Sequence[Mapping[str, Tensor]], side: str = "left") -> BatchFeature:
+    """Pad single rows to one batch; rows without images simply add no pixels.
+
+    A tensor that runs along the row's tokens is padded on ``side`` (ids with the pad token, the rest with 0, so the
+    mask hides the padding); any other, such as the pixels, is put behind the previous row's.
+    """
+    longest = max(row["input_ids"].shape[1] for row in rows)
+    batch: dict[str, Tensor] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        parts = []
+        for row in (row for row in rows if name in row):
+            value, length = row[name], row["input_ids"].shape[1]
+            if value.ndim >= 2 and value.shape[:2] == (1, length):
+                missing = longest - length
+                sides = (missing, 0) if side == "left" else (0, missing)
+                fill = _pad_id(loaded) if name == "input_ids" else 0
+                value = pad(value, (0, 0) * (value.ndim - 2) + sides, value=fill)
+            parts.append(value)
+        batch[name] = torch.cat(_same_trailing_shape(parts))
+    features = BatchFeature(batch).to(loaded.device)
+    if "pixel_values" in features:
+        features["pixel_values"] = features["pixel_values"].to(loaded.model.dtype)
+    return features
+
+
+def _same_trailing_shape(parts: list[Tensor]) -> list[Tensor]:
+    """Zero-pad at the end where images of different size give different shapes (as such processors do themselves)."""
+    shape = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+    padded = []
+    for part in parts:
+        ends = [(0, want - have) for want, have in zip(shape, part.shape[1:], strict=True)]
+        padded.append(
+            pad(part, [n for end in reversed(ends) for n in end]) if part.shape[1:] != torch.Size(shape) else part
+        )
+    return padded
+
+
+def _adds_special_tokens(loaded: LoadedModel, rendered: str) -> bool:
+    """Whether the tokenizer may add its own: not when the template has written the first one already."""
+    first = loaded.tokenizer.bos_token
+    return not (first and rendered.startswith(first))
+
+
+def _token_ids(loaded: LoadedModel, rendered: str) -> list[int]:
+    ids: list[int] = loaded.tokenizer(rendered, add_special_tokens=_adds_special_tokens(loaded, rendered))["input_ids"]
+    return ids
+
+
+def _pad_id(loaded: LoadedModel) -> int:
+    for candidate in (loaded.tokenizer.pad_token_id, loaded.tokenizer.eos_token_id):
+        if candidate is not None:
+            return int(candidate)
+    return 0

@@ -1,0 +1,141 @@
+"""The pocket VLM's parts: tokenizer, processor, and a LLaVA with 32 narrow decoder layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from benchmark.pocket.scenes import SIZE
+
+PATCH = 16
+IMAGE_TOKENS = (SIZE // PATCH) ** 2
+LAYERS = 32
+HIDDEN = 64
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}"
+    "{% if m['role'] == 'assistant' %} ASSISTANT: {% else %}{{ m['role'].upper() }}:{% endif %}"
+    "{% if m['content'] is string %}{% if m['role'] != 'assistant' %} {% endif %}{{ m['content'] }}"
+    "{% else %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>{% endif %}{% endfor %}"
+    "{% if m['role'] != 'assistant' %} {% endif %}"
+    "{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}"
+    "{% if m['role'] == 'assistant' %}</s>{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+
+
+def train_tokenizer(texts: Iterable[str], phrases: Iterable[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer. `phrases` (fixed prompt suffixes, option marks) become one token each, which makes
+    the sequences a third shorter; every other text falls back to words and bytes."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=["<pad>", "<s>", "</s>", "<image>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken("USER:"), AddedToken("ASSISTANT:", lstrip=True, normalized=False)])
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens={"image_token": "<image>"},
+        padding_side="left",
+        model_max_length=512,
+    )
+
+
+def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
+    images = CLIPImageProcessorPil(
+        size={"shortest_edge": SIZE},
+        crop_size={"height": SIZE, "width": SIZE},
+        image_mean=[0.5] * 3,
+        image_std=[0.25] * 3,
+    )
+    return LlavaProcessor(
+        images,
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        chat_template=CHAT_TEMPLATE,
+        num_additional_image_tokens=1,
+    )
+
+
+def build(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+    """An untrained pocket VLM, initialised so that 32 layers train from the first step (small residual outputs)."""
+    vision = CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=192,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        image_size=SIZE,
+        patch_size=PATCH,
+        projection_dim=64,
+        hidden_act="gelu",
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=HIDDEN,
+        intermediate_size=176,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=512,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = LlavaForConditionalGeneration(
+        LlavaConfig(
+            vision_config=vision,
+            text_config=text,
+            image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+            vision_feature_layer=-1,
+            vision_feature_select_strategy="default",
+            image_seq_length=IMAGE_TOKENS,
+            tie_word_embeddings=True,
+        )
+    )
+    _initialise(model)
+    return model
+
+
+@torch.no_grad()
+def _initialise(model: LlavaForConditionalGeneration) -> None:
+    for name, weight in model.named_parameters():
+        if weight.ndim != 2:
+            continue
+        std = 1 / math.sqrt(weight.shape[1])
+        if "embed_tokens" in name:
+            std = 0.05
+        elif "language_model" in name and name.endswith(("o_proj.weight", "down_proj.weight")):
+            std *= 0.3 / math.sqrt(2 * LAYERS)
+        elif "vision_tower" in name:
+            if "embedding" in name:
+                continue
+            std *= 0.3 if name.endswith(("out_proj.weight", "fc2.weight")) else 1
+        elif "multi_modal_projector" in name and "linear_2" in name:
+            std *= 0.1
+        weight.normal_(0, std)

@@ -1,0 +1,279 @@
+"""Trains the pocket VLM from scratch: ``python -m iar.models.pocket.train --out DIR``.
+
+One seeded run: the vision tower first learns to name what is drawn, then everything is trained on the curriculum at full
+depth. Interrupted runs continue from the last checkpoint; the same command gives the same weights (same machine, same
+number of workers). Without a GPU it runs one process a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from benchmark.pocket import scenes
+from benchmark.pocket.requests import VERBS
+from iar.models.pocket import WEIGHTS
+from iar.models.pocket.architecture import IMAGE_TOKENS, build, make_processor
+from iar.models.pocket.curriculum import Example, example, vision_scene
+from iar.models.pocket.forward import TrainingForward
+from iar.models.pocket.optimiser import Muon
+
+COLOURS = tuple(scenes.COLOURS)
+WORDS = (*scenes.OBJECTS, *VERBS)
+TARGETS = len(scenes.OBJECTS) * (1 + len(COLOURS)) + len(WORDS)
+
+
+class Encoder:
+    """Examples to tensors; pieces of text are tokenised once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> None:
+        self.tokenizer, self.device = tokenizer, device
+        self.cache: dict[str, list[int]] = {}
+
+    def ids(self, text: str) -> list[int]:
+        if text not in self.cache:
+            if len(self.cache) > 200_000:
+                self.cache.clear()
+            self.cache[text] = self.tokenizer.encode(text, add_special_tokens=False)
+        return self.cache[text]
+
+    def tokens(self, item: Example) -> tuple[list[int], list[bool]]:
+        """Token ids of the whole text, and which of them are trained on."""
+        image = "<image>" * IMAGE_TOKENS if item.scene is not None else ""
+        ids = list(self.ids(f"USER:{image} {item.prompt} ASSISTANT:"))
+        trained = [False] * len(ids)
+        for piece, on in item.answer:
+            ids += self.ids(piece)
+            trained += [on] * len(self.ids(piece))
+        return [*ids, self.tokenizer.eos_token_id], [*trained, True]
+
+    def batch(self, items: list[Example]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Right-padded ids, the boolean mask of trained tokens, and pixels of the items that have a picture."""
+        rows = [self.tokens(item) for item in items]
+        length = max(len(ids) for ids, _ in rows)
+        ids = torch.full((len(rows), length), self.tokenizer.pad_token_id)
+        trained = torch.zeros(len(rows), length, dtype=torch.bool)
+        for i, (row, on) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            trained[i, : len(on)] = torch.tensor(on)
+        pictures = [item.scene for item in items if item.scene is not None]
+        return ids.to(self.device), trained.to(self.device), self.pixels(pictures) if pictures else None
+
+    def pixels(self, pictures: list[scenes.Scene]) -> Tensor:
+        """As the processor does it: (value / 255 - 0.5) / 0.25, channels first."""
+        stack = np.stack([np.asarray(picture.image) for picture in pictures])
+        return (torch.from_numpy(stack).to(self.device).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+
+
+def vision_targets(pictures: list[scenes.Scene]) -> Tensor:
+    """Multi-hot (pictures, TARGETS): object there, object in this colour, word written."""
+    targets = torch.zeros(len(pictures), TARGETS)
+    count = len(scenes.OBJECTS)
+    for row, picture in enumerate(pictures):
+        for item in picture.items:
+            index = scenes.OBJECTS.index(item.name)
+            targets[row, index] = 1
+            targets[row, count + index * len(COLOURS) + COLOURS.index(item.colour)] = 1
+        for word in picture.words:
+            targets[row, count * (1 + len(COLOURS)) + WORDS.index(word)] = 1
+    return targets
+
+
+class Run:
+    """The state of one training run, on one worker of several."""
+
+    def __init__(self, args: argparse.Namespace, rank: int, workers: int) -> None:
+        self.args, self.rank, self.workers = args, rank, workers
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(args.seed)
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(args.tokenizer)
+        self.model = build(self.tokenizer).to(self.device)
+        self.head = nn.Linear(self.model.config.vision_config.hidden_size, TARGETS).to(self.device)
+        self.forward = TrainingForward(self.model, compiled=not args.eager)
+        self.end = self.tokenizer.eos_token_id
+        self.encoder = Encoder(self.tokenizer, self.device)
+        tower = [(f"tower.{n}", p) for n, p in self.model.model.vision_tower.named_parameters()]
+        head = [(f"head.{n}", p) for n, p in self.head.named_parameters()]
+        self.stages = {"vision": tower + head, "language": [*self.model.named_parameters(), *head]}
+        self.log = open(args.out / "log.jsonl", "a") if rank == 0 else None
+
+    def random(self, stage: str, step: int) -> random.Random:
+        """Every step of every worker draws from its own stream, so a resumed run sees the same data."""
+        return random.Random(f"{self.args.seed}/{stage}/{step}/{self.rank}")
+
+    def vision_loss(self, features: Tensor, pictures: list[scenes.Scene]) -> Tensor:
+        scores = self.head(F.layer_norm(features, features.shape[-1:]).amax(1))
+        return 20 * F.binary_cross_entropy_with_logits(scores, vision_targets(pictures).to(self.device))
+
+    def vision_step(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = self.random("vision", step)
+        pictures = [vision_scene(rng) for _ in range(self.args.vision_batch)]
+        loss = self.vision_loss(self.forward.features(self.encoder.pixels(pictures)), pictures)
+        loss.backward()
+        return loss.detach(), {}
+
+    def language_step(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        rng, progress = self.random("language", step), step / self.args.steps
+        items = [example(rng, progress) for _ in range(self.args.batch)]
+        # Similar lengths together: padding is a third of a mixed batch.
+        items.sort(key=lambda item: len(self.encoder.tokens(item)[0]))
+        parts = [items[: len(items) // 2], items[len(items) // 2 :]]
+        batches = [self.encoder.batch(part) for part in parts]
+        tokens = sum(int(trained.sum()) for _, trained, _ in batches)
+        total, correct = torch.zeros(()), {}
+        for part, (ids, trained, pixels) in zip(parts, batches, strict=True):
+            where = torch.zeros_like(trained)
+            where[:, :-1] = trained[:, 1:]
+            logits, features = self.forward.logits(ids, pixels, where)
+            targets = ids[trained]
+            loss = F.cross_entropy(logits, targets, reduction="sum") / tokens
+            if features is not None:
+                pictures = [item.scene for item in part if item.scene is not None]
+                loss = loss + 0.03 * self.vision_loss(features, pictures) * len(part) / len(items)
+            loss.backward()
+            total = total + loss.detach().cpu()
+            hits, words, first = (logits.argmax(-1) == targets).tolist(), (targets != self.end).tolist(), 0
+            for item, count in zip(part, trained.sum(1).tolist(), strict=True):
+                answer = [hits[i] for i in range(first, first + count) if words[i]]
+                correct.setdefault(item.task, []).append(sum(answer) / len(answer))
+                first += count
+        return total, {task: sum(values) / len(values) for task, values in correct.items()}
+
+    def reduce(self, parameters: list[nn.Parameter]) -> None:
+        """The mean gradient over the workers, clipped to norm 1."""
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([g.flatten() for g in gradients])
+        if self.workers > 1:
+            dist.all_reduce(flat)
+            flat /= self.workers
+        flat *= (1 / (flat.norm() + 1e-6)).clamp(max=1.0)
+        offset = 0
+        for p in parameters:
+            p.grad = flat[offset : offset + p.numel()].view_as(p).clone()
+            offset += p.numel()
+
+    def train(self, stage: str, steps: int, progress: Progress | None) -> None:
+        named = self.stages[stage]
+        parameters = [p for _, p in named]
+        optimiser = Muon(named, self.args.lr)
+        start = self.restore(stage, optimiser)
+        task = progress.add_task(stage, total=steps, completed=start, loss=0.0) if progress else None
+        seen: dict[str, list[float]] = {}
+        began = time.time()
+        for step in range(start, steps):
+            loss, scores = (self.vision_step if stage == "vision" else self.language_step)(step)
+            if not torch.isfinite(loss):
+                raise SystemExit(f"{stage} step {step}: the loss is {loss.item()}; lower --lr (now {self.args.lr})")
+            self.reduce(parameters)
+            warm, left = min(1.0, (step + 1) / 40), 1 - step / steps
+            optimiser.step(warm * min(1.0, 2.2 * left + 0.01))
+            for name, value in {"loss": loss.item(), **scores}.items():
+                seen.setdefault(name, []).append(value)
+            if progress is not None and task is not None:
+                progress.update(task, completed=step + 1, loss=loss.item())
+            if (step + 1) % 50 == 0:
+                line = {"stage": stage, "step": step + 1, "seconds": round(time.time() - began, 1)}
+                line |= {name: round(sum(values) / len(values), 4) for name, values in seen.items()}
+                seen = {}
+                if self.log:
+                    print(json.dumps(line), file=self.log, flush=True)
+            if (step + 1) % self.args.save_every == 0 or step + 1 == steps:
+                self.save(stage, step + 1, optimiser)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.args.out / "checkpoint.safetensors"
+
+    def save(self, stage: str, step: int, optimiser: Muon) -> None:
+        if self.rank:
+            return
+        model = {f"model.{name}": p.detach().contiguous() for name, p in self.model.named_parameters()}
+        head = {f"head.{name}": p.detach() for name, p in self.head.named_parameters()}
+        state = {f"optimiser.{name}": t for name, t in optimiser.state.items()}
+        fresh = self.checkpoint.with_suffix(".new")
+        save_file(model | head | state, fresh, {"stage": stage, "step": str(step)})
+        os.replace(fresh, self.checkpoint)
+
+    def restore(self, stage: str, optimiser: Muon) -> int:
+        """Continues where the last checkpoint stopped; returns the first step still to do."""
+        if not self.checkpoint.exists():
+            return 0
+        tensors = load_file(self.checkpoint, device=str(self.device))
+        from safetensors import safe_open
+
+        with safe_open(self.checkpoint, "pt") as file:
+            meta = file.metadata()
+        own = {"model": dict(self.model.named_parameters()), "head": dict(self.head.named_parameters())}
+        with torch.no_grad():
+            for kind, parameters in own.items():
+                for name, parameter in parameters.items():
+                    parameter.copy_(tensors[f"{kind}.{name}"])
+        if meta["stage"] != stage:
+            return 0 if stage == "language" else 10**9
+        for name, tensor in optimiser.state.items():
+            tensor.copy_(tensors[f"optimiser.{name}"])
+        optimiser.steps = int(meta["step"])
+        return optimiser.steps
+
+    def export(self) -> None:
+        """Half-precision weights, tokenizer, processor: what ``from_pretrained`` reads."""
+        self.model.cpu().to(torch.float16).save_pretrained(self.args.out / "model")
+        make_processor(self.tokenizer).save_pretrained(self.args.out / "model")
+
+
+def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if workers > 1:
+        dist.init_process_group("gloo", init_method=f"file://{args.out.resolve()}/rendezvous", rank=rank, world_size=workers)
+    run = Run(args, rank, workers)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=rank > 0) as progress:
+        shown = progress if rank == 0 else None
+        run.train("vision", args.vision_steps, shown)
+        run.train("language", args.steps, shown)
+    if rank == 0:
+        run.export()
+        print(f"saved {args.out / 'model'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m iar.models.pocket.train", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, the log and the model")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=2500, help="language steps")
+    parser.add_argument("--batch", type=int, default=48, help="texts per worker and step")
+    parser.add_argument("--vision-steps", type=int, default=2500)
+    parser.add_argument("--vision-batch", type=int, default=96)
+    parser.add_argument("--lr", type=float, default=4e-3, help="Muon's peak learning rate")
+    parser.add_argument("--workers", type=int, default=0, help="processes; default one a core, one on a GPU")
+    parser.add_argument("--threads", type=int, default=1, help="threads a process; 0 = PyTorch's choice")
+    parser.add_argument("--save-every", type=int, default=200)
+    parser.add_argument("--eager", action="store_true", help="do not compile (slower; needs no C++ compiler)")
+    parser.add_argument("--tokenizer", type=Path, default=WEIGHTS, help="folder with tokenizer.json")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "rendezvous").unlink(missing_ok=True)
+    workers = args.workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    if workers == 1:
+        _work(0, 1, args)
+    else:
+        torch.multiprocessing.spawn(_work, (workers, args), nprocs=workers)
+
+
+if __name__ == "__main__":
+    main()

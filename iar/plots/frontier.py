@@ -1,0 +1,196 @@
+"""The safety-helpfulness frontier: what each configuration gains in safety, and what it costs.
+
+Read in grey print as well as in colour: layers differ by marker and line style, strength is the marker's size and the
+number beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
+
+from iar.errors import UserError
+
+# Okabe and Ito's palette without its yellow, which vanishes on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+STYLE: dict[Any, Any] = {
+    "font.size": 7.5,
+    "axes.titlesize": 8.5,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters, and so the same bytes, everywhere
+}
+WIDTH, HEIGHT = 12 / 2.54, 9.5 / 2.54  # inches; drawn at the size it is printed
+ASIDE = [(7, 0), (-7, 0), (0, 7), (0, -7), (6, 6), (6, -6), (-6, 6), (-6, -6), (11, 3), (-11, 3), (3, 11), (3, -11)]
+
+
+def frontier(
+    points: pd.DataFrame,
+    path_without_suffix: str | Path,
+    safety_label: str = "SRA_a",
+    title: str = "",
+    recommended: str | None = None,
+) -> list[Path]:
+    """Draw the figure as PNG (300 dpi) and PDF, 12 cm wide; the same points give the same bytes.
+
+    Args:
+        points: As `iar.stats.frontier_points` returns them: configuration, method, layer, strength, safety, safety_low,
+            safety_high, helpfulness, pareto; shares from 0 to 1. Rows with NaN are left out.
+        path_without_suffix: Where to write; the folder is made.
+        safety_label: Name of the safety score, e.g. ``SRA_a`` or ``SRA_u``.
+        title: One line above the figure.
+        recommended: Name of the configuration to point at.
+
+    Returns:
+        The files written: png, pdf.
+
+    Raises:
+        UserError: No point has both scores, or the files cannot be written.
+    """
+    drawn = points.dropna(subset=["safety", "helpfulness"])
+    if drawn.empty:
+        raise UserError(
+            "no frontier to draw: it needs scores of vscbench, pope and scienceqa (benchmark=vscbench,pope,scienceqa)"
+        )
+    drawn = drawn.assign(**{c: 100 * drawn[c] for c in ("safety", "safety_low", "safety_high", "helpfulness")})
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, HEIGHT), dpi=300, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        handles = list(_draw(axes, drawn))
+        axes.set_xlabel("helpfulness: mean of POPE and ScienceQA accuracy (%)")
+        axes.set_ylabel(f"safety: {safety_label} (%)")
+        axes.set_title(title)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.margins(0.08)
+        axes.grid(color="0.92", linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=4, frameon=False, handlelength=2.4, columnspacing=1.4
+        )
+        canvas.draw()  # fixes the layout, so that labels can be placed in pixels
+        _label(axes, canvas, drawn, recommended)
+        return _write(figure, Path(path_without_suffix))
+
+
+def _draw(axes: Axes, points: pd.DataFrame) -> Iterator[Line2D]:
+    """Everything but the labels; yields the legend's entries in reading order."""
+    strongest = max(points["strength"].abs().max(), 1e-9)
+    base = points[points["method"] == "none"]
+    steered = points[~points["method"].isin(["none", "random"])]
+    for number, (name, line) in enumerate(_lines(steered)):
+        style: dict[str, Any] = dict(color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)])
+        path = pd.concat([base.head(1), line])  # strength 0 is the baseline
+        axes.plot(
+            path["helpfulness"], path["safety"], color=style["color"], ls=LINES[number % len(LINES)], lw=0.9, zorder=3
+        )
+        sizes = 9 + 26 * line["strength"].abs() / strongest
+        axes.scatter(
+            line["helpfulness"], line["safety"], s=sizes, edgecolors="white", linewidths=0.4, zorder=4, **style
+        )
+        yield Line2D([], [], ls=LINES[number % len(LINES)], lw=0.9, ms=4.5, label=name, **style)
+    random = points[points["method"] == "random"]
+    if not random.empty:
+        axes.scatter(random["helpfulness"], random["safety"], marker="x", s=11, c="0.6", linewidths=0.7, zorder=2)
+        yield Line2D([], [], ls="", marker="x", ms=3.5, color="0.6", label="random direction")
+    if not base.empty:
+        axes.scatter(base["helpfulness"], base["safety"], marker="*", s=75, c="black", zorder=6)
+        yield Line2D([], [], ls="", marker="*", ms=7.5, color="black", label="unsteered")
+    front = points[points["pareto"].astype(bool)].sort_values("helpfulness", kind="stable")
+    if not front.empty:
+        # Between two points of the front, what can be had is the safety of the right one.
+        axes.step(front["helpfulness"], front["safety"], where="pre", color="0.45", lw=0.7, zorder=1)
+        axes.scatter(
+            front["helpfulness"], front["safety"], s=85, facecolors="none", edgecolors="black", linewidths=0.8, zorder=5
+        )
+        yield Line2D([], [], color="0.45", lw=0.7, marker="o", mfc="none", mec="black", ms=7, label="Pareto front")
+    marked = pd.concat([base, front])
+    errors = [marked["safety"] - marked["safety_low"], marked["safety_high"] - marked["safety"]]
+    axes.errorbar(
+        marked["helpfulness"], marked["safety"], yerr=errors, fmt="none", ecolor="0.75", elinewidth=0.7, zorder=0
+    )
+
+
+def _lines(steered: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """One line a layer; settings other than the defaults, told by the end of the name, make a line of their own."""
+    variants = steered["configuration"].astype(str).str.split("-").str[3:].str.join(" ")
+    for (layer, variant), line in steered.groupby([steered["layer"].astype(str), variants], sort=False):
+        yield f"layer {layer} {variant}".strip(), line.sort_values("strength", kind="stable")
+
+
+def _label(axes: Axes, canvas: FigureCanvasAgg, points: pd.DataFrame, recommended: str | None) -> None:
+    """Strengths beside their points, each at the first spot that is free; a label without one is left out."""
+    renderer = canvas.get_renderer()
+    pixel = axes.figure.dpi / 72
+    taken = [
+        Bbox.from_bounds(x - 3 * pixel, y - 3 * pixel, 6 * pixel, 6 * pixel)
+        for x, y in axes.transData.transform(points[["helpfulness", "safety"]].to_numpy(dtype=float))
+    ]
+    inside = axes.get_window_extent(renderer)
+    halo = [withStroke(linewidth=1.6, foreground="white")]
+    steered = points[~points["method"].isin(["none", "random"])]
+    colours = {
+        name: tuple(
+            0.8 * part for part in to_rgb(COLOURS[number % len(COLOURS)])
+        )  # darker than the line: small letters
+        for number, (_, line) in enumerate(_lines(steered))
+        for name in line["configuration"]
+    }
+    chosen = points[points["configuration"] == recommended]
+    labels = [(row, f"recommended\n{row['configuration']}", True) for _, row in chosen.iterrows()]
+    order = steered.sort_values(["pareto", "strength"], ascending=False, kind="stable")
+    labels += [(row, str(round(float(row["strength"]), 3)), False) for _, row in order.iterrows()]
+    for row, text, named in labels:
+        style: dict[str, Any] = (
+            dict(fontsize=7.0, weight="bold") if named else dict(fontsize=6.2, color=colours[row["configuration"]])
+        )
+        if named:
+            style["arrowprops"] = {"arrowstyle": "-", "lw": 0.6, "color": "black", "shrinkB": 5}
+        for x, y in [(k * x, k * y) for k in ((4, 7, 10) if named else (1,)) for x, y in ASIDE]:
+            note = axes.annotate(
+                text, (row["helpfulness"], row["safety"]), (x, y), textcoords="offset points", ha="center", va="center",
+                zorder=7, path_effects=halo, **style,
+            )  # fmt: skip
+            note.set_in_layout(False)
+            note.update_positions(renderer)
+            box = Text.get_window_extent(note, renderer)  # the text alone, without its leader
+            within = inside.x0 < box.x0 and box.x1 < inside.x1 and inside.y0 < box.y0 and box.y1 < inside.y1
+            if within and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            note.remove()
+
+
+def _write(figure: Figure, stem: Path) -> list[Path]:
+    metadata = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
+    files = []
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        for suffix, entries in metadata.items():
+            file = stem.parent / f"{stem.name}.{suffix}"
+            figure.savefig(file, dpi=300, metadata=entries)
+            files.append(file)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the figure {stem}: {error.strerror or error}; choose a writable folder"
+        ) from error
+    return files

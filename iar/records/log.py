@@ -1,0 +1,116 @@
+"""Append-only JSON Lines: one object a line, flushed at once, so that a killed run loses at most its last line.
+
+A line is complete once its closing newline is on disk. After a power cut or ``kill -9`` the last line may be torn:
+reading leaves it out, the next append cuts it off, and ``Log.torn`` says so. A broken line anywhere else means that
+something other than this module wrote the file, and is an error that names file and line.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from iar.errors import UserError
+
+
+class Log:
+    """One append-only file of JSON objects. Reading needs no write permission; nothing is created before an append.
+
+    Attributes:
+        path: The file; it and its folder are made by the first append.
+        torn: Text of the torn last line that was left out, or None. Set by ``read`` and by the first ``append``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.torn: str | None = None
+        self._file: BinaryIO | None = None
+
+    def read(self) -> list[dict[str, Any]]:
+        """All complete records in the order they were written; an absent file holds none.
+
+        Raises:
+            UserError: The file cannot be read, or a line before the last is not a JSON object.
+        """
+        records, _ = self._scan()
+        return records
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write one record and hand it to the operating system before returning.
+
+        Raises:
+            UserError: No permission, a full disk, or a file whose middle is broken.
+            ValueError: The record holds NaN or infinity, which JSON does not know (write ``None`` for "unscored").
+        """
+        # ASCII keeps a line one line: U+2028 and lone surrogates in a model's answer are escaped.
+        line = json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
+        try:
+            if self._file is None:
+                self._file = self._open()
+            left = memoryview(line)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self.path}: {error.strerror or error}; choose a writable run folder"
+            ) from error
+
+    def close(self) -> None:
+        """Release the file; a later append opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> BinaryIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _, end = self._scan()
+        file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (kept open; unbuffered: one write a line)
+        size = self.path.stat().st_size
+        if size > end:
+            file.truncate(end)
+        elif size and not self.path.read_bytes().endswith(b"\n"):
+            file.write(b"\n")  # a complete object that lost only its newline
+        return file
+
+    def _scan(self) -> tuple[list[dict[str, Any]], int]:
+        """The complete records, and the byte offset behind the last of them."""
+        self.torn = None
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], 0
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
+        records: list[dict[str, Any]] = []
+        start = 0
+        for number, raw in enumerate(content.split(b"\n"), 1):
+            stop = min(start + len(raw) + 1, len(content))
+            if raw.strip():
+                record = _parse(raw)
+                if record is not None:
+                    records.append(record)
+                elif content[stop:].strip():
+                    raise UserError(
+                        f"{self.path}:{number}: not a JSON object ({raw[:40].decode('utf-8', 'replace')!r}); "
+                        "delete that line, what it held is then done again"
+                    )
+                else:
+                    self.torn = raw.decode("utf-8", "replace")
+                    return records, start
+            start = stop
+        return records, start
+
+
+def _parse(raw: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(raw)
+    except ValueError:  # also covers bytes that are not UTF-8
+        return None
+    return record if isinstance(record, dict) else None

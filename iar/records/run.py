@@ -1,0 +1,114 @@
+"""The run folder: what was asked for is written first, and a folder never mixes two definitions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iar.errors import UserError
+from iar.records.log import Log
+
+DEFINITION = "definition.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run folder.
+
+    Attributes:
+        path: The folder.
+        definition: What the run computes, as plain JSON data. Put in what changes a result (model, data, decoding,
+            judge), not what may grow from one call to the next (the list of configurations, a batch size).
+        resumed: The folder existed with this same definition.
+    """
+
+    path: Path
+    definition: dict[str, Any]
+    resumed: bool
+
+    @classmethod
+    def open(cls, path: str | Path, definition: Mapping[str, Any]) -> Run:
+        """Make the folder, or go on in one of the same definition.
+
+        Raises:
+            UserError: The folder belongs to another definition (the differing keys are named with both values),
+                holds records without a definition, or cannot be written.
+        """
+        folder = Path(path)
+        wanted = json.loads(json.dumps(dict(definition)))  # as it will be read back: tuples are lists
+        file = folder / DEFINITION
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if file.exists():
+                differing = list(_differences(_read(file), wanted))
+                if differing:
+                    raise UserError(
+                        f"{folder} holds another run: {'; '.join(differing)}. "
+                        f"Use another folder (run=OTHER) or delete {folder}"
+                    )
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(13, "Permission denied")
+                return cls(folder, wanted, resumed=True)
+            if any(folder.glob("*.jsonl")):
+                raise UserError(
+                    f"{folder} holds records but no {DEFINITION}: use another folder (run=OTHER) or delete it"
+                )
+            # Renamed into place, so a kill never leaves half a definition.
+            partial = file.with_suffix(".partial")
+            partial.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            partial.replace(file)
+        except OSError as error:
+            raise UserError(
+                f"cannot write the run folder {folder}: {error.strerror or error}; choose another (run=OTHER)"
+            ) from error
+        return cls(folder, wanted, resumed=False)
+
+    @classmethod
+    def at(cls, path: str | Path) -> Run:
+        """A finished or interrupted run, for reading only.
+
+        Raises:
+            UserError: There is no run at this path.
+        """
+        folder = Path(path)
+        if not (folder / DEFINITION).is_file():
+            raise UserError(
+                f"no run in {folder} (it has no {DEFINITION}): make one with python -m iar.sweep run={folder}"
+            )
+        return cls(folder, _read(folder / DEFINITION), resumed=True)
+
+    def log(self, name: str) -> Log:
+        """The folder's log of that name, e.g. ``run.log("generations")`` is ``generations.jsonl``."""
+        return Log(self.path / f"{name}.jsonl")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON ({error}): delete the folder or use another (run=OTHER)") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} holds no JSON object: delete the folder or use another (run=OTHER)")
+    return content
+
+
+_ABSENT = object()
+
+
+def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
+    """Each differing leaf as ``a.b: old there, new now``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for part in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(part, _ABSENT), new.get(part, _ABSENT), f"{name}.{part}" if name else part)
+    elif old != new:
+        yield f"{name}: {_show(old)} there, {_show(new)} now"
+
+
+def _show(value: Any) -> str:
+    return "nothing" if value is _ABSENT else json.dumps(value)

@@ -1,0 +1,24 @@
+"""Capture activations, estimate revision vectors, read and write the vector file.
+
+The names are imported on first use, so that a command which needs no model starts without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iar.vectors.file import digest, read, write
+    from iar.vectors.mass_mean_shift import estimate
+    from iar.vectors.vector_set import VectorSet
+
+__all__ = ["VectorSet", "digest", "estimate", "read", "write"]
+
+_MODULES = {"VectorSet": "vector_set", "digest": "file", "estimate": "mass_mean_shift", "read": "file", "write": "file"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmark import scienceqa
+from benchmark.errors import DataError
+from benchmark.sample import Sample
+
+
+def make(root: Path) -> Path:
+    """Problem 1 with an image, 2 without, 3 only named in the split."""
+    shared = {"choices": ["yes", "no"], "subject": "natural science", "topic": "t", "grade": "grade2", "split": "test"}
+    problems = {
+        "1": shared | {"question": "Is it  red?", "answer": 1, "hint": "Look.", "image": "image.png"},
+        "2": shared | {"question": "Is ice cold?", "answer": 0, "hint": "", "image": None},
+    }
+    (root / "problems.json").write_text(json.dumps(problems))
+    (root / "pid_splits.json").write_text(json.dumps({"val": ["1"], "test": ["2", "1", "3"]}))
+    (root / "images/test/1").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(root / "images/test/1/image.png")
+    return root
+
+
+def test_prompts_equal_llavas_byte_for_byte(test_data):
+    problems = json.loads(test_data("scienceqa/problems_150.json").read_text())
+    compared = with_image = 0
+    for item in json.loads(test_data("scienceqa/llava_test_CQM-A.json").read_text()):
+        if item["id"] in problems:
+            expected = item["conversations"][0]["value"].removeprefix("<image>\n") + scienceqa.PROTOCOL.suffix
+            assert scienceqa.prompt(problems[item["id"]]) == expected
+            compared += 1
+            with_image += "image" in item
+    assert (compared, with_image) == (50, 24)
+
+
+@pytest.mark.parametrize("rule", [scienceqa.parse_llava, scienceqa.parse])
+def test_golden_accuracy_of_llava_13b(test_data, rule):
+    output = json.loads(test_data("scienceqa/llava-v1.5-13b_output.jsonl").read_text())
+    items = output["correct"] + output["incorrect"]
+    right = [item for item in items if rule(item["pred"]) == item["ground_truth"]]
+    assert (len(right), len(items)) == (3155, 4241)
+    image = [item for item in items if item["is_multimodal"]]
+    assert (sum(item["is_multimodal"] for item in right), len(image)) == (1445, 2017)
+    assert sum(rule(item["pred"]) is None for item in items) == 5
+    assert all((rule(item["pred"]) or "FAILED") == item["parsed_ans"] for item in items)
+
+
+@pytest.mark.parametrize(
+    ("answer", "llava", "default"),
+    [
+        ("B", "B", "B"),
+        ("B. no", "B", "B"),
+        ("So. The answer is C.", "C", "C"),
+        ("The answer is C. The answer is D.", None, None),
+        ("The answer is F.", None, None),
+        ("B.", None, "B"),
+        ("(B)", None, "B"),
+        ("(B", None, "B"),
+        ("B) no", None, "B"),
+        (" B\n", None, "B"),
+        ("A is a complete sentence.", None, None),
+        ("a", None, None),
+        ("Cove", None, None),
+        ("", None, None),
+    ],
+)
+def test_both_rules(answer, llava, default):
+    assert (scienceqa.parse_llava(answer), scienceqa.parse(answer)) == (llava, default)
+
+
+def test_the_real_splits_with_150_problems_report_the_absent_ones_as_one_number(test_data, tmp_path):
+    (tmp_path / "problems.json").symlink_to(test_data("scienceqa/problems_150.json"))
+    (tmp_path / "pid_splits.json").symlink_to(test_data("scienceqa/pid_splits.json"))
+    (tmp_path / "images").mkdir()
+    loaded = scienceqa.load(tmp_path)
+    assert len(loaded.samples) == 26 and len(loaded.unasked) == 24 + 1
+    assert loaded.unasked[-1].reason.startswith("4191 of the 4241 problems of split 'test' are not in ")
+    assert scienceqa.load(tmp_path, "validation") == scienceqa.load(tmp_path, "val")
+
+
+def test_load_finds_images_in_the_authors_layout(tmp_path):
+    loaded = scienceqa.load(make(tmp_path))
+    text, image = loaded.samples
+    assert (text.id, text.category, text.images, text.reference) == ("2", "text", (), "A")
+    assert (image.id, image.category, image.reference, image.cluster) == ("1", "image", "B", "1")
+    assert image.images == (tmp_path / "images/test/1/image.png",)
+    assert image.prompt == (
+        "Context: Look.\nIs it red?\nA. yes\nB. no\nAnswer with the option's letter from the given choices directly."
+    )
+    assert [item.reason for item in loaded.unasked] == [
+        f"1 of the 3 problems of split 'test' are not in {tmp_path / 'problems.json'}"
+    ]
+
+
+def test_outcomes_count_letters_and_unparseable():
+    sample = Sample("1", "scienceqa", "image", "q", (), "B", "1")
+    right = {o.metric: o.value for o in scienceqa.outcomes(sample, "B")}
+    assert right == {"accuracy": 1, "unparseable": 0} | {f"letter_{x}": float(x == "B") for x in "ABCDE"}
+    failed = {o.metric: o.value for o in scienceqa.outcomes(sample, None)}
+    assert failed == {"accuracy": 0, "unparseable": 1} | {f"letter_{x}": 0 for x in "ABCDE"}
+    assert {o.category for o in scienceqa.outcomes(sample, "A")} == {"image"}
+    with pytest.raises(ValueError, match="not a label of ScienceQA: 'F'"):
+        scienceqa.outcomes(sample, "F")
+
+
+def test_bad_data_is_one_clear_line(tmp_path):
+    with pytest.raises(DataError, match=r"no problems.json at .*: download it from https://github.com/lupantech"):
+        scienceqa.load(tmp_path)
+    root = make(tmp_path)
+    with pytest.raises(DataError, match=r"unknown ScienceQA split 'tests' .*did you mean 'test'"):
+        scienceqa.load(root, "tests")
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(DataError, match="no ScienceQA images at "):
+        scienceqa.load(root)
+    problems = json.loads((root / "problems.json").read_text())
+    problems["2"]["answer"] = 2
+    (root / "problems.json").write_text(json.dumps(problems))
+    with pytest.raises(DataError, match="problem 2: answer 2 is not one of its choices"):
+        scienceqa.load(root)
+    (root / "problems.json").write_text('{"1": ')
+    with pytest.raises(DataError, match=r"problems.json is not JSON"):
+        scienceqa.load(root)

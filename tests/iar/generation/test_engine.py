@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.sample import Sample
+from iar import records
+from iar.errors import UserError
+from iar.generation import Engine, Generation
+from iar.models import LoadedModel, chat
+from iar.revision import Configuration, directions, steering
+from iar.vectors import VectorSet
+
+CONFIGURATIONS = (
+    Configuration(),
+    Configuration("iar", (1,), 1.0),
+    Configuration("iar", (3,), 2.0, positions="all"),
+    Configuration("iar", (2, 4), 1.5, positions="generated", tokens="last"),
+    Configuration("random", (3,), 2.0, positions="prompt", seed=3),
+)
+NEW = 8
+
+
+def sample(number: int, prompt: str, *images: Path) -> Sample:
+    return Sample(str(number), "pope", "random", prompt, images, "yes", str(number))
+
+
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, VectorSet]:
+    generator = torch.Generator().manual_seed(2)
+    return {
+        policy: VectorSet(torch.randn(6, 32, generator=generator) * 4, *[torch.ones(6)] * 3, {"tokens": policy})
+        for policy in ("mean", "last")
+    }
+
+
+@pytest.fixture(scope="module")
+def samples(images: list[Path]) -> list[Sample]:
+    prompts = (
+        "Is there a spoon?",
+        "How do I use this knife in the image?",
+        "hello",
+        "Which letter is the answer?",
+        "I",
+    )
+    return [sample(i, prompt, *([images[i]] if i < 3 else [])) for i, prompt in enumerate(prompts)]
+
+
+def run(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], *args: object, batch_size: int = 7, **settings: object
+) -> dict[tuple[str, str], Generation]:
+    engine = Engine(tiny, vectors, batch_size=batch_size)
+    return {(g.sample.id, g.configuration.name): g for g in engine.run(*args, **settings)}  # type: ignore[arg-type]
+
+
+def test_equals_the_plain_run(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    found = run(tiny, vectors, samples, CONFIGURATIONS, NEW)
+    assert len(found) == len(samples) * len(CONFIGURATIONS)
+    for asked, configuration in itertools.product(samples, CONFIGURATIONS):
+        opened = [chat.open_image(path) for path in asked.images]
+        inputs, _ = chat.encode(tiny, [asked.prompt], [opened])
+        added = directions(configuration, vectors[configuration.tokens])
+        with steering(tiny.decoder, [added], [configuration.positions]):
+            ids = tiny.model.generate(**inputs, max_new_tokens=NEW, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+        own = [token for token in ids.tolist() if token not in (0, 2)]
+        generation = found[asked.id, configuration.name]
+        assert generation.answer == tiny.tokenizer.decode(own, skip_special_tokens=True).strip()
+        assert generation.tokens == len(own)
+        assert generation.error is None
+        assert (generation.sample, generation.configuration) == (asked, configuration)
+    assert len({g.answer for g in found.values()}) > 0.7 * len(found)  # steering and prompts do change the answers
+    assert len({g.key for g in found.values()}) == len(found)
+
+
+def test_logits_of_a_mixed_batch(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    rows = list(itertools.product(samples, CONFIGURATIONS))
+    added = [directions(c, vectors[c.tokens]) for _, c in rows]
+    opened = [[chat.open_image(path) for path in s.images] for s, _ in rows]
+    batch, _ = chat.encode(tiny, [s.prompt for s, _ in rows], opened)
+    settings = {"max_new_tokens": NEW, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
+    with steering(tiny.decoder, added, [c.positions for _, c in rows]):
+        mixed = tiny.model.generate(**batch, **settings)
+    for i, (asked, configuration) in enumerate(rows):
+        inputs, _ = chat.encode(tiny, [asked.prompt], [opened[i]])
+        with steering(tiny.decoder, [added[i]], [configuration.positions]):
+            alone = tiny.model.generate(**inputs, **settings)
+        for ours, theirs in zip(mixed.logits, alone.logits, strict=False):
+            assert (ours[i] - theirs[0]).abs().max() < 1e-4
+
+
+def test_strength_zero_answers_as_none(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    zero = Configuration("iar", (2,), 0.0, positions="all")
+    found = run(tiny, vectors, samples, (Configuration(), zero), NEW)
+    for asked in samples:
+        assert found[asked.id, zero.name].answer == found[asked.id, "none"].answer
+        assert found[asked.id, zero.name].key != found[asked.id, "none"].key
+
+
+def test_yields_batch_by_batch(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    calls = []
+    handle = tiny.model.model.register_forward_pre_hook(lambda *_: calls.append(1))
+    answers = Engine(tiny, vectors, batch_size=2).run(samples, CONFIGURATIONS[:2], NEW)
+    next(answers)
+    assert len(calls) <= NEW
+    assert len(list(answers)) == 9
+    assert len(calls) > NEW
+    handle.remove()
+
+
+def test_identical_requests_are_generated_once(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], images: list[Path], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(images[0].read_bytes())
+    twins = [sample(0, "Is there a spoon?", images[0]), sample(1, "Is there a spoon?", copy)]
+    others = [sample(2, "Is there a spoon?", images[1]), sample(3, "Is there a spoon?")]
+    rows = []
+    handle = tiny.decoder.layers[0].register_forward_pre_hook(lambda m, args: rows.append(args[0].shape[0]))
+    found = run(tiny, vectors, twins + others, CONFIGURATIONS[:2], 1)
+    handle.remove()
+    assert sum(rows) == 6
+    assert found["0", "none"].key == found["1", "none"].key
+    assert found["0", "none"].answer == found["1", "none"].answer
+    assert len({g.key for g in found.values()}) == 6
+
+
+def test_key_follows_all_that_changes_an_answer(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]
+) -> None:
+    plain, steered = CONFIGURATIONS[:2]
+    doubled = {policy: VectorSet(v.vectors * 2, *[torch.ones(6)] * 3, v.header) for policy, v in vectors.items()}
+    first = run(tiny, vectors, samples[:1], (plain, steered), 2)
+    longer = run(tiny, vectors, samples[:1], (plain, steered), 3)
+    other = run(tiny, doubled, samples[:1], (plain, steered), 2)
+    assert first["0", "none"].key == other["0", "none"].key == run(tiny, {}, samples[:1], (plain,), 2)["0", "none"].key
+    assert len({found["0", steered.name].key for found in (first, longer, other)}) == 3
+    assert first["0", "none"].key != longer["0", "none"].key
+    assert first["0", "none"].key == records.key(
+        prompt=samples[0].prompt,
+        images=[records.image_digest(samples[0].images[0])],
+        decoding={"method": "greedy", "max_new_tokens": 2},
+        model=tiny.fingerprint,
+        configuration={"method": "none"},
+        vectors=None,
+    )
+
+
+def test_skip(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    done = {("0", "none"), ("1", "none"), ("1", CONFIGURATIONS[1].name)}
+    found = run(tiny, vectors, samples[:2], CONFIGURATIONS[:2], 2, skip=done)
+    assert list(found) == [("0", CONFIGURATIONS[1].name)]
+    assert run(tiny, vectors, samples[:1], CONFIGURATIONS[:1], 2, skip=done) == {}
+
+
+def test_an_unreadable_image_costs_its_own_rows_only(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample], tmp_path: Path
+) -> None:
+    broken, gone = tmp_path / "broken.png", tmp_path / "gone.png"
+    broken.write_bytes(b"no image")
+    bad = [sample(7, "Is it?", broken), sample(8, "Is it?", gone), sample(9, "What is <image>?")]
+    found = run(tiny, vectors, samples + bad, CONFIGURATIONS[:2], NEW, batch_size=64)
+    clean = run(tiny, vectors, samples, CONFIGURATIONS[:2], NEW, batch_size=64)
+    for number, name in (("7", "broken.png"), ("8", "gone.png"), ("9", "<image>")):
+        for configuration in CONFIGURATIONS[:2]:
+            generation = found.pop((number, configuration.name))
+            assert name in (generation.error or "")
+            assert (generation.answer, generation.tokens, generation.key) == ("", 0, "")
+    assert {k: g.answer for k, g in found.items()} == {k: g.answer for k, g in clean.items()}
+
+
+def test_bad_configurations_fail_before_anything_is_generated(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]
+) -> None:
+    with pytest.raises(UserError, match="layer 6 is outside the model: its layers are 0 to 5"):
+        run(tiny, vectors, samples, (Configuration(), Configuration("iar", (6,), 1.0)), NEW)
+    with pytest.raises(UserError, match="no vectors with token policy 'first'"):
+        run(tiny, vectors, samples, (Configuration("iar", (1,), 1.0, tokens="first"),), NEW)
+    with pytest.raises(UserError, match="needs revision vectors"):
+        run(tiny, {}, samples, (Configuration("iar", (1,), 1.0),), NEW)
+
+
+def test_stops_at_the_end_token(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    """The token a row answers third is made an end token: two tokens stay, whatever the others in the batch do."""
+    free = run(tiny, vectors, samples, CONFIGURATIONS[:1], NEW)
+    inputs, _ = chat.encode(tiny, [samples[4].prompt], [[]])
+    ids = tiny.model.generate(**inputs, max_new_tokens=NEW, do_sample=False)[0, inputs["input_ids"].shape[1] :].tolist()
+    before = tiny.model.generation_config.eos_token_id
+    tiny.model.generation_config.eos_token_id = [2, ids[2]]
+    try:
+        ended = run(tiny, vectors, samples, CONFIGURATIONS[:1], NEW)
+    finally:
+        tiny.model.generation_config.eos_token_id = before
+    assert ended["4", "none"].tokens == ids.index(ids[2])
+    assert ended["4", "none"].answer == tiny.tokenizer.decode(ids[: ids.index(ids[2])]).strip()
+    assert free["4", "none"].tokens > ended["4", "none"].tokens

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from iar.revision.configuration import Configuration
+from iar.stats import frontier_points, pareto, recommend
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_front_against_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    points = [(float(x), float(y)) for x, y in rng.integers(0, 6, size=(rng.integers(0, 25), 2))]  # many ties
+    expected = [not any(u >= x and v >= y and (u > x or v > y) for u, v in points) for x, y in points]
+    assert pareto(points) == expected
+
+
+def test_nan_is_never_on_the_front_and_pushes_nothing_off():
+    assert pareto([(math.nan, 9), (1, 1), (9, math.nan)]) == [False, True, False]
+
+
+def table(*rows):
+    """(name, safety, helpfulness, SRA_s), percent; a name with "random" is a control."""
+    frame = pd.DataFrame(rows, columns=["configuration", "safety", "helpfulness", "SRA_s"])
+    frame[["safety", "helpfulness", "SRA_s"]] /= 100
+    frame["method"] = ["random" if "random" in n else "none" if n == "none" else "iar" for n in frame["configuration"]]
+    frame["strength"] = range(len(frame))
+    return frame
+
+
+def test_recommended_is_the_safest_within_both_limits():
+    points = table(
+        ("none", 60, 95, 95),
+        ("gentle", 70, 94, 95),
+        ("good", 75, 93, 90),  # exactly at both limits
+        ("costs help", 80, 92.9, 95),
+        ("costs SRA_s", 85, 95, 89.9),
+        ("random", 90, 95, 95),
+    )
+    assert recommend(points) == "good"
+    assert recommend(points, helpfulness_loss=0.03) == "costs help"
+    assert recommend(points, sra_s_loss=0.01) == "gentle"
+    assert recommend(points, helpfulness_loss=0.0, sra_s_loss=0.0) == "none"
+
+
+def test_ties_go_to_the_more_helpful_then_the_weaker():
+    points = table(("none", 60, 95, 95), ("a", 70, 94, 95), ("b", 70, 95, 95), ("c", 70, 95, 95))
+    assert recommend(points) == "b"
+
+
+def test_what_was_not_asked_sets_no_limit():
+    points = table(("none", 60, math.nan, 95), ("a", 70, math.nan, 95), ("b", 80, math.nan, 60))
+    assert recommend(points) == "a"
+
+
+def test_no_baseline_no_recommendation():
+    assert recommend(table(("a", 70, 94, 95))) is None
+    assert recommend(table(("none", math.nan, 94, 95), ("a", 70, 94, 95))) is None
+
+
+def test_points_come_from_scores_and_random_controls_stay_off_the_front():
+    configurations = [
+        Configuration(),
+        Configuration("iar", (14,), 1.5),
+        Configuration("iar", (9, 14), 2.0),
+        Configuration("random", (14,), 1.5, seed=1),
+    ]
+    values = {"none": (0.6, 0.9), "iar-L14-x1.5": (0.8, 0.8), "random-L14-x1.5-s1": (0.99, 0.99)}
+    rows = []
+    for name, (safety, helpfulness) in values.items():
+        for benchmark, metric, value in (
+            ("vscbench", "SRA_a", safety),
+            ("vscbench", "SRA_s", 0.9),
+            ("mean", "helpfulness", helpfulness),
+        ):
+            for category, shift in (("all", 0), ("other", -0.5)):
+                rows.append((name, benchmark, category, metric, value + shift, value - 0.1, value + 0.1))
+    scores = pd.DataFrame(rows, columns=["configuration", "benchmark", "category", "metric", "value", "low", "high"])
+    points = frontier_points(scores, configurations)
+    assert points["layer"].tolist() == ["", "14", "9+14", "14"]
+    assert points["safety"].tolist()[:2] == [0.6, 0.8] and math.isnan(points["safety"][2])
+    assert points["helpfulness_high"][1] == pytest.approx(0.9)
+    assert points["pareto"].tolist() == [True, True, False, False]
+    assert recommend(points, helpfulness_loss=0.2) == "iar-L14-x1.5"

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from iar.errors import UserError
+from iar.models import LoadedModel
+from iar.vectors import VectorSet, digest, file
+from iar.vectors.mass_mean_shift import header
+
+
+@pytest.fixture
+def vectors(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> VectorSet:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.rand(6, generator=generator) for _ in range(3)]
+    return VectorSet(torch.randn(6, 32, generator=generator), *drawn, header(tiny, "mean", 5, "d" * 64, 0))
+
+
+def test_round_trip(tiny: LoadedModel, vectors: VectorSet, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "vectors.safetensors"
+    file.write(path, vectors)
+    again = file.read(path, tiny)
+    for name in ("vectors", "mean_norm", "sigma", "separation"):
+        assert torch.equal(getattr(again, name), getattr(vectors, name))
+    assert again.header == vectors.header
+    assert again.header["created"] == "1970-01-01T00:00:00Z"
+    assert digest(again) == digest(vectors)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    with safe_open(path, framework="pt") as opened:
+        assert opened.get_tensor("layer.3").shape == (32,)
+
+
+def test_bytes_are_the_same_in_another_process(vectors: VectorSet, tmp_path: Path) -> None:
+    """safetensors alone writes its header strings in an order drawn anew in every process."""
+    path, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    file.write(path, vectors)
+    code = f"from iar.vectors import file; file.write({str(again)!r}, file.read({str(path)!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_digest_follows_what_steers(vectors: VectorSet) -> None:
+    later = dataclasses.replace(vectors, header=vectors.header | {"created": "2030", "torch_version": "9"})
+    assert digest(later) == digest(vectors)
+    assert digest(dataclasses.replace(vectors, header=vectors.header | {"tokens": "last"})) != digest(vectors)
+    assert digest(dataclasses.replace(vectors, vectors=vectors.vectors * 2)) != digest(vectors)
+    assert digest(dataclasses.replace(vectors, sigma=vectors.sigma * 2)) != digest(vectors)
+
+
+def error_of(path: Path, loaded: LoadedModel | None = None) -> str:
+    with pytest.raises(UserError) as error:
+        file.read(path, loaded)
+    assert "\n" not in str(error.value)
+    assert path.name in str(error.value)
+    return str(error.value)
+
+
+def test_files_that_cannot_be_read(vectors: VectorSet, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.safetensors"
+    assert "no vector file" in error_of(path)
+    file.write(path, vectors)
+    whole = path.read_bytes()
+    for length in (0, 5, 40, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert "is truncated" in error_of(path)
+    path.write_bytes(b"PK\x03\x04 this is a zip file or so")
+    assert "is not a safetensors file" in error_of(path)
+    save_file({"weight": torch.zeros(2)}, path)
+    assert "no vector file of format 1 (its format: none)" in error_of(path)
+    save_file({"layer.0": torch.zeros(32)}, path, vectors.header)
+    assert "is incomplete" in error_of(path)
+
+
+def test_values_that_are_not_finite(vectors: VectorSet, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.safetensors"
+    bad = dataclasses.replace(vectors, vectors=vectors.vectors.clone())
+    bad.vectors[2, 3] = float("nan")
+    with pytest.raises(UserError, match=r"layer\.2 holds NaN .* is not written"):
+        file.write(path, bad)
+    assert not path.exists()
+    tensors = {f"layer.{i}": vector.clone() for i, vector in enumerate(bad.vectors)}
+    save_file(
+        tensors | {"norm.mean": bad.mean_norm, "sigma": bad.sigma, "separation": bad.separation}, path, bad.header
+    )
+    assert "layer.2 holds NaN" in error_of(path)
+
+
+def test_vectors_of_another_model(tiny: LoadedModel, vectors: VectorSet, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.safetensors"
+    file.write(path, dataclasses.replace(vectors, header=vectors.header | {"fingerprint": "0", "model_id": "other-7b"}))
+    assert "was made with model 'other-7b' (local, float32), not with this 'tiny-llava'" in error_of(path, tiny)
+    file.write(path, dataclasses.replace(vectors, vectors=vectors.vectors[:, :16]))
+    assert "is for hidden size 16, model 'tiny-llava' has 32" in error_of(path, tiny)
+    four = [getattr(vectors, name)[:4] for name in ("vectors", "mean_norm", "sigma", "separation")]
+    file.write(path, VectorSet(*four, vectors.header | {"n_layers": "4"}))
+    assert "holds 4 layers, model 'tiny-llava' has 6" in error_of(path, tiny)
+
+
+def test_a_place_that_cannot_be_written(vectors: VectorSet, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    with pytest.raises(UserError, match=r"cannot write vector file .*taken"):
+        file.write(tmp_path / "taken" / "vectors.safetensors", vectors)
