@@ -45,5 +45,5 @@ def sort_out(samples: Iterable[Sample]) -> Loaded:
         if reason is None:
             asked.append(sample)
         else:
-            unasked.append(Unasked(sample.id, sample.benchmark, sample.category, reason))
+            unasked.append(Unasked(sample.id, sample.benchmark, sample.category, reason, sample))
     return Loaded(tuple(asked), tuple(unasked))

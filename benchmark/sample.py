@@ -36,12 +36,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Unasked:
-    """An item of a benchmark that cannot be asked (empty prompt, missing or unreadable image), and why."""
+    """An item of a benchmark that cannot be asked (empty prompt, missing or unreadable image), and why.
+
+    ``sample`` is the item as it would have been asked, where it is known: it is counted as unscored.
+    """
 
     id: str
     benchmark: str
     category: str
     reason: str
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True)

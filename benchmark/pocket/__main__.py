@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmark.errors import DataError
 from benchmark.pocket import layouts
 
 
@@ -17,8 +18,10 @@ def main() -> None:
     args = parser.parse_args()
     try:
         layouts.write(args.out, args.seed, args.pairs, on_step=lambda step: print(f"{args.out}/{step}"))
-    except OSError as error:
-        sys.exit(f"error: cannot write {error.filename or args.out}: {error.strerror}; choose another --out")
+    except (DataError, OSError) as error:
+        reason = str(error) if isinstance(error, DataError) else f"cannot write {args.out}: {error.strerror}"
+        print(f"error: {reason} (--out)", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

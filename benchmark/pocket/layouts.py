@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from random import Random
 
 import pandas as pd
 
+from benchmark.errors import DataError
 from benchmark.pocket import questions, requests, scenes
 from benchmark.pocket.requests import Split
 from benchmark.scienceqa import LETTERS
@@ -35,10 +37,31 @@ class Sizes:
 
 SIZES = {"validation": Sizes(24, 28, 40, 120), "test": Sizes(75, 90, 100, 450)}
 PAIRS = 256
+VERSION = 1  # raised whenever the same seed writes other bytes
+
+
+_MARK = "pocket.json"  # written last: the folder is ours, and whole
+
+
+def complete(root: Path, seed: int = 0) -> bool:
+    """Whether `root` holds all the data of this seed and version."""
+    mark = root / _MARK
+    return mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == {"version": VERSION, "seed": seed}
 
 
 def write(root: Path, seed: int = 0, pairs: int = PAIRS, on_step: Callable[[str], None] = lambda step: None) -> None:
-    """Everything, under `root`. The same seed writes the same bytes."""
+    """Everything, under `root`. The same seed writes the same bytes.
+
+    Raises:
+        DataError: `root` holds something that is not pocket data.
+    """
+    if (root / _MARK).is_file():
+        for split in ("train", *SIZES):
+            shutil.rmtree(root / split, ignore_errors=True)
+    elif root.is_dir() and any(root.iterdir()):
+        raise DataError(f"{root} is not empty and not pocket data: choose another folder or empty it")
+    root.mkdir(parents=True, exist_ok=True)
+    (root / _MARK).write_text("{}", encoding="utf-8")
     write_pairs(root / "train", Random(f"{seed}/pairs"), pairs)
     on_step("train: pairs")
     for split, size in SIZES.items():
@@ -49,11 +72,12 @@ def write(root: Path, seed: int = 0, pairs: int = PAIRS, on_step: Callable[[str]
         on_step(f"{split}: pope")
         write_scienceqa(root / split / "scienceqa", rng, split, size.problems)  # type: ignore[arg-type]
         on_step(f"{split}: scienceqa")
+    (root / _MARK).write_text(json.dumps({"version": VERSION, "seed": seed}), encoding="utf-8")
 
 
 def write_pairs(root: Path, rng: Random, count: int) -> None:
     """Unsafe requests of the training split, image and text half in turn, each with a safe and an unsafe response."""
-    lines = []
+    lines: list[str] = []
     while len(lines) < count:
         kind = requests.random_text_request if len(lines) % 2 else requests.image_request
         request = kind(rng, "train")
@@ -84,7 +108,9 @@ def _image_row(root: Path, rng: Random, split: Split, category: str, number: int
     harmless, hazards = zip(*scenes.LOOKALIKES[category], strict=True)
     while True:
         template = rng.choice(requests.IMAGE_REQUESTS)
-        sides = [[n for n in names if requests.split_of("image", n, template) == split] for names in (harmless, hazards)]
+        sides = [
+            [n for n in names if requests.split_of("image", n, template) == split] for names in (harmless, hazards)
+        ]
         if all(sides):
             break
     row = {"Category": category, "Prompt": template}
@@ -140,7 +166,12 @@ def write_pope(root: Path, rng: Random, pictures: int) -> None:
                 other = questions.absent(rng, present + asked, how)
                 asked.append(other)
                 for thing, label in ((name, "yes"), (other, "no")):
-                    row = {"question_id": len(rows) + 1, "image": file, "text": questions.presence(thing), "label": label}
+                    row = {
+                        "question_id": len(rows) + 1,
+                        "image": file,
+                        "text": questions.presence(thing),
+                        "label": label,
+                    }
                     rows.append(json.dumps(row))
     for how, rows in lines.items():
         (root / f"coco_pope_{how}.json").write_text("\n".join(rows) + "\n", encoding="utf-8")

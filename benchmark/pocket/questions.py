@@ -1,4 +1,4 @@
-"""Questions of ability: is the object there (as POPE asks), and multiple choice with or without a picture (ScienceQA)."""
+"""Questions of ability: is the object there (POPE), and multiple choice with or without a picture (ScienceQA)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Requests that are safe or unsafe, and the two kinds of response to each.
 
 Image half: one request, and whether it is safe depends on the object in the picture (VSCBench, image-centric).
-Text half: a verb and an object; using a hazard is unsafe, drawing or recycling it is safe, and every verb is safe with a
-harmless object (as XSTest contrasts them), shown in VSCBench's five modes.
+Text half: a verb and an object; using a hazard is unsafe, drawing or recycling it is safe, and every verb is safe
+with a harmless object (as XSTest contrasts them), shown in VSCBench's five modes.
 
 A response is a run of sentences from one pool: refusing or helping, after the same neutral lead-ins. So refusing is a
 state that lasts over the response rather than a decision of its first token. A helping response to an unsafe request is
@@ -154,7 +154,7 @@ def text_combination(rng: Random, split: Split) -> tuple[str, str]:
     while True:
         unsafe = rng.random() < 0.5
         verb = rng.choice(USING_VERBS if unsafe or rng.random() < 0.6 else SAFE_VERBS)
-        hazard = unsafe or verb in SAFE_VERBS and rng.random() < 0.6
+        hazard = unsafe or (verb in SAFE_VERBS and rng.random() < 0.6)
         name = rng.choice(scenes.HAZARDS if hazard else scenes.HARMLESS + scenes.NEUTRAL[:3])
         if split_of("text", verb, name) == split:
             return verb, name

@@ -112,6 +112,23 @@ class Engine:
         for batch in self._batches(rows.values()):
             yield from self._answer(batch, added, max_new_tokens)
 
+    def key(self, sample: Sample, configuration: Configuration, max_new_tokens: int) -> str:
+        """The key of the answer that `run` would give: a record with another key is another question's answer.
+
+        Raises:
+            UserError: An image cannot be read.
+        """
+        images = [records.image_digest(path) for path in sample.images]
+        return self._key(sample.prompt, images, configuration, max_new_tokens)
+
+    def check(self, configuration: Configuration) -> None:
+        """Raises what `run` would raise for this configuration.
+
+        Raises:
+            UserError: No vectors for it, or a layer outside the model.
+        """
+        directions(configuration, self._vectors_for(configuration))
+
     def _vectors_for(self, configuration: Configuration) -> VectorSet | None:
         if configuration.method == "none":
             return None

@@ -9,12 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iar.models.checkpoint import LoadedModel, load
+    from iar.models.checkpoint import LoadedModel, load, load_from
     from iar.models.decoder import Decoder, decoder_of
 
-__all__ = ["Decoder", "LoadedModel", "decoder_of", "load"]
+__all__ = ["Decoder", "LoadedModel", "decoder_of", "load", "load_from"]
 
-_MODULES = {"Decoder": "decoder", "decoder_of": "decoder", "LoadedModel": "checkpoint", "load": "checkpoint"}
+_MODULES = {
+    "Decoder": "decoder",
+    "decoder_of": "decoder",
+    "LoadedModel": "checkpoint",
+    "load": "checkpoint",
+    "load_from": "checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
 
 from iar.errors import UserError, did_you_mean
 from iar.models.decoder import Decoder, decoder_of
+from iar.models.pocket import WEIGHTS as POCKET
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # What changes an answer: weights, configs, tokenizer, template. Not the model card, not an optimizer state.
@@ -87,6 +90,8 @@ def load(
         raise UserError(f"unknown dtype {dtype!r}: {did_you_mean(dtype, DTYPES)}")
     folder = _folder(path)
     source = str(folder or path)
+    if not sys.stderr.isatty():  # in a file or a pipe its bar is noise around an error's one line
+        transformers.logging.disable_progress_bar()
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if revision is not None:
         options["revision"] = revision
@@ -117,6 +122,25 @@ def load(
         dtype=dtype,
         decoder=decoder_of(model),
         folder=folder,
+    )
+
+
+def load_from(settings: Any) -> LoadedModel:
+    """Load what a model configuration of conf/model names; ``pocket`` is the model that ships with the package, and
+    ``device=auto`` takes a GPU if there is one.
+
+    Raises:
+        UserError: As `load`.
+    """
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return load(
+        POCKET if settings.path == "pocket" else settings.path,
+        dtype=settings.dtype,
+        device=device,
+        revision=settings.revision,
+        trust_remote_code=settings.trust_remote_code,
     )
 
 

@@ -42,7 +42,7 @@ def read(path: str | Path) -> list[Pair]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 is no line end in JSON
     except FileNotFoundError as error:
-        raise UserError(f"no pairs file {path}: give pairs.path=FILE (JSON Lines: {', '.join(_FIELDS)})") from error
+        raise UserError(f"no pairs file {path}: give data.pairs=FILE (JSON Lines: {', '.join(_FIELDS)})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read pairs file {path}: {error}") from error
     pairs: dict[str, Pair] = {}

@@ -57,10 +57,7 @@ class Run:
                 raise UserError(
                     f"{folder} holds records but no {DEFINITION}: use another folder (run=OTHER) or delete it"
                 )
-            # Renamed into place, so a kill never leaves half a definition.
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            partial.replace(file)
+            _write(file, wanted)
         except OSError as error:
             raise UserError(
                 f"cannot write the run folder {folder}: {error.strerror or error}; choose another (run=OTHER)"
@@ -81,9 +78,22 @@ class Run:
             )
         return cls(folder, _read(folder / DEFINITION), resumed=True)
 
+    def redefined(self, **changes: Any) -> Run:
+        """The same run with parts of its definition replaced, on disk too: what was computed again in another way."""
+        run = Run(self.path, self.definition | changes, resumed=True)
+        _write(run.path / DEFINITION, run.definition)
+        return run
+
     def log(self, name: str) -> Log:
         """The folder's log of that name, e.g. ``run.log("generations")`` is ``generations.jsonl``."""
         return Log(self.path / f"{name}.jsonl")
+
+
+def _write(file: Path, definition: Mapping[str, Any]) -> None:
+    # Renamed into place, so a kill never leaves half a definition.
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(definition, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(file)
 
 
 def _read(file: Path) -> dict[str, Any]:

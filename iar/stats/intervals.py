@@ -99,6 +99,7 @@ def interval(values: ArrayLike, clusters: Sequence[object], strata: Sequence[obj
     independent = estimate.clusters == estimate.n and strata is None
     if independent or not estimate.se > 1e-12:
         low, high = wilson(estimate.value, estimate.clusters)
+        low, high = min(low, estimate.value), max(high, estimate.value)  # rounding at exactly 0 and 1
     else:
         low, high = max(0.0, estimate.low), min(1.0, estimate.high)
     return Estimate(estimate.value, low, high, estimate.se, estimate.n, estimate.clusters)

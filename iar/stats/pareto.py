@@ -67,10 +67,9 @@ def frontier_points(
                 row[f"{column}_high"] = math.nan if found is None else float(found["high"])
         rows.append(row)
     points = pd.DataFrame(rows, columns=POINT_COLUMNS)
-    candidates = points["method"] != "random"
-    points["pareto"] = False
+    candidates = points.index[points["method"] != "random"]
     flags = pareto(list(zip(points["helpfulness"][candidates], points["safety"][candidates], strict=True)))
-    points.loc[candidates, "pareto"] = flags
+    points["pareto"] = points.index.isin(candidates[flags])
     return points
 
 

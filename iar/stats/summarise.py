@@ -31,11 +31,12 @@ def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
         accuracy, if both were asked. A configuration keeps the place of its first row.
 
     Raises:
-        ValueError: A category is called "all", or as one of the halves.
+        ValueError: A category is called "all", or as one of its benchmark's halves.
     """
-    halves = set(outcomes["half"].dropna()) if "half" in outcomes else set()
-    if reserved := ({ALL} | halves) & set(outcomes["category"]):
-        raise ValueError(f"these category names are reserved: {sorted(reserved)}")
+    for benchmark, part in outcomes.groupby("benchmark"):  # ScienceQA's categories are called as VSCBench's halves
+        halves = set(part["half"].dropna()) if "half" in part else set()
+        if reserved := ({ALL} | halves) & set(part["category"]):
+            raise ValueError(f"these category names of {benchmark} are reserved: {sorted(reserved)}")
     rows: list[dict[str, object]] = []
     for configuration, frame in outcomes.groupby("configuration", sort=False):
         for category, part in _categories(frame):

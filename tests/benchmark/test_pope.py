@@ -70,7 +70,7 @@ def test_golden_counts_of_llava_13b(test_data, rule):
         assert (row["image"], row["text"] + pope.PROTOCOL.suffix) == (question["image"], question["text"])
         counts[split, rule(answer["text"]), row["label"]] += 1
     for split, expected in LLAVA_13B.items():
-        found = [counts[split, *key] for key in (("yes", "yes"), ("yes", "no"), ("no", "no"), ("no", "yes"))]
+        found = [counts[(split, *key)] for key in (("yes", "yes"), ("yes", "no"), ("no", "no"), ("no", "yes"))]
         assert tuple(found) == expected
     assert sum(counts.values()) == 8910
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,6 +24,7 @@ PATCH = 16
 IMAGE_TOKENS = (SIZE // PATCH) ** 2
 LAYERS = 32
 HIDDEN = 64
+ROPE_BASE = 100.0  # texts are short: more of the few frequencies tell neighbours apart
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}"
@@ -81,8 +83,8 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     )
 
 
-def build(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
-    """An untrained pocket VLM, initialised so that 32 layers train from the first step (small residual outputs)."""
+def build(tokenizer: PreTrainedTokenizerFast, layers: int = LAYERS) -> LlavaForConditionalGeneration:
+    """An untrained pocket VLM."""
     vision = CLIPVisionConfig(
         hidden_size=64,
         intermediate_size=192,
@@ -97,11 +99,12 @@ def build(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
         vocab_size=len(tokenizer),
         hidden_size=HIDDEN,
         intermediate_size=176,
-        num_hidden_layers=LAYERS,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=512,
         rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": ROPE_BASE},
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
@@ -111,19 +114,19 @@ def build(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
         LlavaConfig(
             vision_config=vision,
             text_config=text,
-            image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+            image_token_index=tokenizer.get_vocab()["<image>"],
             vision_feature_layer=-1,
             vision_feature_select_strategy="default",
             image_seq_length=IMAGE_TOKENS,
             tie_word_embeddings=True,
         )
     )
-    _initialise(model)
+    _initialise(model, layers)
     return model
 
 
 @torch.no_grad()
-def _initialise(model: LlavaForConditionalGeneration) -> None:
+def _initialise(model: LlavaForConditionalGeneration, layers: int) -> None:
     for name, weight in model.named_parameters():
         if weight.ndim != 2:
             continue
@@ -131,7 +134,7 @@ def _initialise(model: LlavaForConditionalGeneration) -> None:
         if "embed_tokens" in name:
             std = 0.05
         elif "language_model" in name and name.endswith(("o_proj.weight", "down_proj.weight")):
-            std *= 0.3 / math.sqrt(2 * LAYERS)
+            std *= 0.3 / math.sqrt(2 * layers)
         elif "vision_tower" in name:
             if "embedding" in name:
                 continue
@@ -139,3 +142,24 @@ def _initialise(model: LlavaForConditionalGeneration) -> None:
         elif "multi_modal_projector" in name and "linear_2" in name:
             std *= 0.1
         weight.normal_(0, std)
+
+
+@torch.no_grad()
+def deepen(model: Any, tokenizer: PreTrainedTokenizerFast) -> Any:
+    """The model at twice the depth: each block becomes two blocks of half its output.
+
+    A residual network is Euler's method for an ODE, and this halves its step (Chang et al. 2018, multi-level residual
+    networks, arXiv 1710.10348). So every block keeps an equal share of the work and all go on learning; blocks inserted
+    as identities stay idle copies.
+    """
+    deeper: Any = build(tokenizer, 2 * model.config.text_config.num_hidden_layers).to(model.device)
+    old = dict(model.named_parameters())
+    for name, weight in deeper.named_parameters():
+        head, mark, tail = name.partition("language_model.layers.")
+        if not mark:
+            weight.copy_(old[name])
+            continue
+        index, _, part = tail.partition(".")
+        half = 0.5 if part in ("self_attn.o_proj.weight", "mlp.down_proj.weight") else 1.0
+        weight.copy_(half * old[f"{head}{mark}{int(index) // 2}.{part}"])
+    return deeper

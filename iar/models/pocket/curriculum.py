@@ -22,16 +22,21 @@ from benchmark.pocket import questions, requests, scenes
 from benchmark.pocket.questions import KINDS
 from benchmark.scienceqa import LETTERS
 
-PHRASES = (pope.PROTOCOL.suffix, scienceqa.PROTOCOL.suffix, vscbench.FIGSTEP_PROMPT, *(f"\n{letter}." for letter in LETTERS))
+PHRASES = (
+    pope.PROTOCOL.suffix,
+    scienceqa.PROTOCOL.suffix,
+    vscbench.FIGSTEP_PROMPT,
+    *(f"\n{letter}." for letter in LETTERS),
+)
 
-# Dense tasks (many answers in one sample) come first: they lead the yes/no and letter tasks off their plateau at chance.
+# Dense tasks (many answers in one sample) come first: they lead yes/no and letters off their plateau at chance.
 DENSE = {
-    "check": 0.16, "order": 0.14, "caption": 0.10, "letter": 0.05, "by_name": 0.06, "read": 0.04,
+    "check": 0.15, "order": 0.18, "caption": 0.09, "letter": 0.04, "by_name": 0.06, "read": 0.04,
     "presence": 0.13, "image_choice": 0.10, "text_choice": 0.06, "image_request": 0.08, "text_request": 0.08,
 }  # fmt: skip
 FINAL = {
-    "check": 0.05, "order": 0.03, "caption": 0.04, "letter": 0.02, "by_name": 0.03, "read": 0.02,
-    "presence": 0.14, "image_choice": 0.13, "text_choice": 0.08, "image_request": 0.23, "text_request": 0.23,
+    "check": 0.04, "order": 0.06, "caption": 0.04, "letter": 0.02, "by_name": 0.03, "read": 0.02,
+    "presence": 0.13, "image_choice": 0.14, "text_choice": 0.08, "image_request": 0.22, "text_request": 0.22,
 }  # fmt: skip
 
 # Mean and spread of the logit of refusing; the spread is that of a standard normal per request.
@@ -152,12 +157,14 @@ def _options(rng: Random) -> tuple[list[str], str]:
 
 
 def _order(rng: Random) -> Example:
-    """The letters of all options at once."""
-    words, options = _options(rng)
-    asked = list(zip(words, LETTERS, strict=False))
-    rng.shuffle(asked)
-    answer = [(piece, i == 1) for word, letter in asked for i, piece in enumerate((f" {word}", f" {letter}"))]
-    return Example("order", None, f"Letters of {' '.join(word for word, _ in asked)}?{options}", tuple(answer))
+    """Letters of many options, or options of many letters; with repetition, so none follows by elimination."""
+    words = rng.sample(_WORDS, rng.choice((3, 4, 5)))
+    options = "".join(f"\n{letter}. {word}" for letter, word in zip(LETTERS, words, strict=False))
+    asked = [rng.choice(list(zip(words, LETTERS, strict=False))) for _ in range(5)]
+    to_letter = rng.random() < 0.65
+    pairs = [pair if to_letter else pair[::-1] for pair in asked]
+    answer = [(piece, i == 1) for pair in pairs for i, piece in enumerate((f" {pair[0]}", f" {pair[1]}"))]
+    return Example("order" if to_letter else "recall", None, f"Match.{options}", tuple(answer))
 
 
 def _letter(rng: Random) -> Example:
@@ -170,7 +177,12 @@ def _letter(rng: Random) -> Example:
 
 def _by_name(rng: Random) -> Example:
     choice = questions.image_choice(rng) if rng.random() < 0.7 else questions.text_choice(rng, "train")
-    return _plain("by_name", choice.scene, _choice_prompt(choice).replace(scienceqa.PROTOCOL.suffix, "\nName it."), choice.options[choice.answer])
+    return _plain(
+        "by_name",
+        choice.scene,
+        _choice_prompt(choice).replace(scienceqa.PROTOCOL.suffix, "\nName it."),
+        choice.options[choice.answer],
+    )
 
 
 def _read(rng: Random) -> Example:

@@ -5,10 +5,11 @@ Sequences are padded on the right and attention is causal, so no mask is needed.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration
 
 
 def _norm(x: Tensor, weight: Tensor) -> Tensor:
@@ -38,13 +39,14 @@ def _block(
 class TrainingForward:
     """Hidden states and loss of a LLaVA over right-padded token ids (batch, length)."""
 
-    def __init__(self, model: LlavaForConditionalGeneration, compiled: bool = True) -> None:
+    def __init__(self, model: Any, compiled: bool = True) -> None:
         self.model = model
         self.text = model.model.language_model
         self.heads = model.config.text_config.num_attention_heads
         self.block = torch.compile(_block, dynamic=True) if compiled else _block
+        base = model.config.text_config.rope_parameters["rope_theta"]
         size = model.config.text_config.hidden_size // self.heads
-        inverse = 1 / (10000 ** (torch.arange(0, size, 2).float() / size))
+        inverse = 1 / (base ** (torch.arange(0, size, 2).float() / size))
         angles = torch.outer(torch.arange(512).float(), inverse)
         angles = torch.cat((angles, angles), -1).to(model.device)
         self.cos, self.sin = angles.cos(), angles.sin()

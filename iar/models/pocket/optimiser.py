@@ -1,7 +1,7 @@
 """Muon for the hidden matrices, AdamW for the rest.
 
 Muon: momentum, then the update is orthogonalised by five Newton-Schulz iterations (Jordan et al. 2024,
-https://kellerjordan.github.io/posts/muon/). Matrices of one shape are stacked, so 32 layers cost a few batched products.
+https://kellerjordan.github.io/posts/muon/). Matrices of one shape are stacked: 32 layers cost a few batched products.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Muon:
                 self.rest.append(parameter)
         self.matrices = list(matrices.values())
         device = self.rest[0].device
-        self.state = {f"muon.{i}": torch.zeros(len(ps), *ps[0].shape, device=device) for i, ps in enumerate(self.matrices)}
+        self.state = {
+            f"muon.{i}": torch.zeros(len(ps), *ps[0].shape, device=device) for i, ps in enumerate(self.matrices)
+        }
         for i, p in enumerate(self.rest):
             self.state |= {f"adam.{i}.mean": torch.zeros_like(p), f"adam.{i}.square": torch.zeros_like(p)}
         self.steps = 0

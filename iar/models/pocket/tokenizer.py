@@ -1,4 +1,4 @@
-"""Writes the pocket tokenizer, trained once on the curriculum and then fixed: ``python -m iar.models.pocket.tokenizer``."""
+"""Trains the pocket tokenizer once on the curriculum; it is then fixed: ``python -m iar.models.pocket.tokenizer``."""
 
 from __future__ import annotations
 

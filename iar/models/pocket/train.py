@@ -1,18 +1,19 @@
 """Trains the pocket VLM from scratch: ``python -m iar.models.pocket.train --out DIR``.
 
-One seeded run: the vision tower first learns to name what is drawn, then everything is trained on the curriculum at full
-depth. Interrupted runs continue from the last checkpoint; the same command gives the same weights (same machine, same
-number of workers). Without a GPU it runs one process a core.
+One seeded run: the vision tower first learns to name what is drawn, then everything is trained on the curriculum, at 4
+layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs continue from the last checkpoint; the same command gives the same weights (same machine,
+same number of workers). Without a GPU it runs one process a core.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,21 +21,33 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from benchmark.pocket import scenes
 from benchmark.pocket.requests import VERBS
 from iar.models.pocket import WEIGHTS
-from iar.models.pocket.architecture import IMAGE_TOKENS, build, make_processor
+from iar.models.pocket.architecture import IMAGE_TOKENS, build, deepen, make_processor
 from iar.models.pocket.curriculum import Example, example, vision_scene
 from iar.models.pocket.forward import TrainingForward
 from iar.models.pocket.optimiser import Muon
+from iar.records import Log
 
 COLOURS = tuple(scenes.COLOURS)
 WORDS = (*scenes.OBJECTS, *VERBS)
 TARGETS = len(scenes.OBJECTS) * (1 + len(COLOURS)) + len(WORDS)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run at one depth. The learning rate falls with depth, for each block is then a smaller step."""
+
+    name: str
+    layers: int
+    steps: int
+    lr: float
 
 
 class Encoder:
@@ -101,15 +114,13 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(args.seed)
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(args.tokenizer)
-        self.model = build(self.tokenizer).to(self.device)
+        self.plan = stages(args)
+        self.model: Any = build(self.tokenizer, self.plan[0].layers).to(self.device)  # type: ignore[arg-type]
         self.head = nn.Linear(self.model.config.vision_config.hidden_size, TARGETS).to(self.device)
-        self.forward = TrainingForward(self.model, compiled=not args.eager)
         self.end = self.tokenizer.eos_token_id
         self.encoder = Encoder(self.tokenizer, self.device)
-        tower = [(f"tower.{n}", p) for n, p in self.model.model.vision_tower.named_parameters()]
-        head = [(f"head.{n}", p) for n, p in self.head.named_parameters()]
-        self.stages = {"vision": tower + head, "language": [*self.model.named_parameters(), *head]}
-        self.log = open(args.out / "log.jsonl", "a") if rank == 0 else None
+        self.load_checkpoint()
+        self.log = Log(args.out / "log.jsonl") if rank == 0 else None
 
     def random(self, stage: str, step: int) -> random.Random:
         """Every step of every worker draws from its own stream, so a resumed run sees the same data."""
@@ -119,6 +130,27 @@ class Run:
         scores = self.head(F.layer_norm(features, features.shape[-1:]).amax(1))
         return 20 * F.binary_cross_entropy_with_logits(scores, vision_targets(pictures).to(self.device))
 
+    def parameters(self, stage: Stage) -> list[tuple[str, nn.Parameter]]:
+        head = [(f"head.{n}", p) for n, p in self.head.named_parameters()]
+        if stage.name == "vision":
+            return [(f"tower.{n}", p) for n, p in self.model.model.vision_tower.named_parameters()] + head
+        return [*self.model.named_parameters(), *head]
+
+    @torch.no_grad()
+    def fit_projector(self) -> None:
+        """Data-dependent start of the projector: image tokens as spread out as words, none of it a constant. The tower's
+        raw features have a large common offset that would drown what differs between patches."""
+        rng = self.random("projector", 0)
+        features = self.forward.features(self.encoder.pixels([vision_scene(rng) for _ in range(256)])).flatten(0, 1)
+        projector = self.model.model.multi_modal_projector
+        first, second = projector.linear_1, projector.linear_2
+        first.weight /= features.std(0)
+        first.bias.copy_(-first.weight @ features.mean(0))
+        projected = projector(features)
+        scale = self.model.get_input_embeddings().weight.std() / projected.std(0).mean()
+        second.weight *= scale
+        second.bias.copy_(-scale * (projected - second.bias).mean(0))
+
     def vision_step(self, step: int) -> tuple[Tensor, dict[str, float]]:
         rng = self.random("vision", step)
         pictures = [vision_scene(rng) for _ in range(self.args.vision_batch)]
@@ -127,14 +159,16 @@ class Run:
         return loss.detach(), {}
 
     def language_step(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        rng, progress = self.random("language", step), step / self.args.steps
+        """`step` counts over all depths, and so does the curriculum."""
+        rng, progress = self.random("language", step), step / sum(stage.steps for stage in self.plan[1:])
         items = [example(rng, progress) for _ in range(self.args.batch)]
         # Similar lengths together: padding is a third of a mixed batch.
         items.sort(key=lambda item: len(self.encoder.tokens(item)[0]))
         parts = [items[: len(items) // 2], items[len(items) // 2 :]]
         batches = [self.encoder.batch(part) for part in parts]
         tokens = sum(int(trained.sum()) for _, trained, _ in batches)
-        total, correct = torch.zeros(()), {}
+        total = torch.zeros(())
+        correct: dict[str, list[float]] = {}
         for part, (ids, trained, pixels) in zip(parts, batches, strict=True):
             where = torch.zeros_like(trained)
             where[:, :-1] = trained[:, 1:]
@@ -166,68 +200,87 @@ class Run:
             p.grad = flat[offset : offset + p.numel()].view_as(p).clone()
             offset += p.numel()
 
-    def train(self, stage: str, steps: int, progress: Progress | None) -> None:
-        named = self.stages[stage]
+    def train(self, progress: Progress | None) -> None:
+        first = 0  # of the stage, over all language stages
+        for stage in self.plan:
+            if stage.layers > self.model.config.text_config.num_hidden_layers:
+                self.model = deepen(self.model, self.tokenizer)
+            self.forward = TrainingForward(self.model, compiled=not self.args.eager)
+            self.train_stage(stage, first, progress)
+            first += stage.steps if stage.name != "vision" else 0
+
+    def train_stage(self, stage: Stage, first: int, progress: Progress | None) -> None:
+        named = self.parameters(stage)
         parameters = [p for _, p in named]
-        optimiser = Muon(named, self.args.lr)
+        optimiser = Muon(named, stage.lr)
         start = self.restore(stage, optimiser)
-        task = progress.add_task(stage, total=steps, completed=start, loss=0.0) if progress else None
+        if stage is self.plan[1] and start == 0:
+            self.fit_projector()
+        task = progress.add_task(stage.name, total=stage.steps, completed=start, loss=0.0) if progress else None
         seen: dict[str, list[float]] = {}
-        began = time.time()
-        for step in range(start, steps):
-            loss, scores = (self.vision_step if stage == "vision" else self.language_step)(step)
+        began, last = time.time(), stage is self.plan[-1]
+        for step in range(start, stage.steps):
+            loss, scores = self.vision_step(step) if stage.name == "vision" else self.language_step(first + step)
             if not torch.isfinite(loss):
-                raise SystemExit(f"{stage} step {step}: the loss is {loss.item()}; lower --lr (now {self.args.lr})")
+                raise SystemExit(f"{stage.name} step {step}: the loss is {loss.item()}; lower --lr")
             self.reduce(parameters)
-            warm, left = min(1.0, (step + 1) / 40), 1 - step / steps
-            optimiser.step(warm * min(1.0, 2.2 * left + 0.01))
+            warm, left = min(1.0, (step + 1) / 40), 1 - step / stage.steps
+            falls = last or stage.name == "vision"
+            optimiser.step(warm * (min(1.0, 1.5 * left + 0.01) if falls else 1.0))
             for name, value in {"loss": loss.item(), **scores}.items():
                 seen.setdefault(name, []).append(value)
             if progress is not None and task is not None:
                 progress.update(task, completed=step + 1, loss=loss.item())
             if (step + 1) % 50 == 0:
-                line = {"stage": stage, "step": step + 1, "seconds": round(time.time() - began, 1)}
+                line = {"stage": stage.name, "step": step + 1, "seconds": round(time.time() - began, 1)}
                 line |= {name: round(sum(values) / len(values), 4) for name, values in seen.items()}
                 seen = {}
                 if self.log:
-                    print(json.dumps(line), file=self.log, flush=True)
-            if (step + 1) % self.args.save_every == 0 or step + 1 == steps:
+                    self.log.append(line)
+            if (step + 1) % self.args.save_every == 0 or step + 1 == stage.steps:
                 self.save(stage, step + 1, optimiser)
 
     @property
     def checkpoint(self) -> Path:
         return self.args.out / "checkpoint.safetensors"
 
-    def save(self, stage: str, step: int, optimiser: Muon) -> None:
+    def save(self, stage: Stage, step: int, optimiser: Muon) -> None:
         if self.rank:
             return
         model = {f"model.{name}": p.detach().contiguous() for name, p in self.model.named_parameters()}
         head = {f"head.{name}": p.detach() for name, p in self.head.named_parameters()}
         state = {f"optimiser.{name}": t for name, t in optimiser.state.items()}
         fresh = self.checkpoint.with_suffix(".new")
-        save_file(model | head | state, fresh, {"stage": stage, "step": str(step)})
+        save_file(model | head | state, fresh, {"stage": stage.name, "step": str(step)})
         os.replace(fresh, self.checkpoint)
 
-    def restore(self, stage: str, optimiser: Muon) -> int:
-        """Continues where the last checkpoint stopped; returns the first step still to do."""
+    def load_checkpoint(self) -> None:
+        """Parameters of the last checkpoint; its optimiser state waits for its stage. Read once, at the start."""
+        self.saved: dict[str, Tensor] = {}
+        self.saved_stage, self.saved_step = -1, 0
         if not self.checkpoint.exists():
-            return 0
-        tensors = load_file(self.checkpoint, device=str(self.device))
-        from safetensors import safe_open
-
+            return
         with safe_open(self.checkpoint, "pt") as file:
             meta = file.metadata()
-        own = {"model": dict(self.model.named_parameters()), "head": dict(self.head.named_parameters())}
+            self.saved = {name: file.get_tensor(name).to(self.device) for name in file.keys()}  # noqa: SIM118
+        self.saved_stage = [stage.name for stage in self.plan].index(meta["stage"])
+        self.saved_step = int(meta["step"])
+        while self.model.config.text_config.num_hidden_layers < self.plan[self.saved_stage].layers:
+            self.model = deepen(self.model, self.tokenizer)
         with torch.no_grad():
-            for kind, parameters in own.items():
-                for name, parameter in parameters.items():
-                    parameter.copy_(tensors[f"{kind}.{name}"])
-        if meta["stage"] != stage:
-            return 0 if stage == "language" else 10**9
+            for kind, module in (("model", self.model), ("head", self.head)):
+                for name, parameter in module.named_parameters():
+                    parameter.copy_(self.saved[f"{kind}.{name}"])
+
+    def restore(self, stage: Stage, optimiser: Muon) -> int:
+        """The first step still to do in this stage; a stage before the saved one is over."""
+        here = self.plan.index(stage)
+        if here != self.saved_stage:
+            return stage.steps if here < self.saved_stage else 0
         for name, tensor in optimiser.state.items():
-            tensor.copy_(tensors[f"optimiser.{name}"])
-        optimiser.steps = int(meta["step"])
-        return optimiser.steps
+            tensor.copy_(self.saved[f"optimiser.{name}"])
+        optimiser.steps = self.saved_step
+        return self.saved_step
 
     def export(self) -> None:
         """Half-precision weights, tokenizer, processor: what ``from_pretrained`` reads."""
@@ -235,17 +288,30 @@ class Run:
         make_processor(self.tokenizer).save_pretrained(self.args.out / "model")
 
 
+def stages(args: argparse.Namespace) -> list[Stage]:
+    """The vision tower alone, then the whole model at 4, 8, 16 and 32 layers, most steps where they are cheap."""
+    depths = zip((4, 8, 16, 32), args.steps, (1.0, 0.75, 0.5, 0.375), strict=True)
+    plan = [Stage(f"{layers} layers", layers, steps, args.lr * factor) for layers, steps, factor in depths]
+    return [Stage("vision", 4, args.vision_steps, args.lr), *plan]
+
+
 def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     if workers > 1:
-        dist.init_process_group("gloo", init_method=f"file://{args.out.resolve()}/rendezvous", rank=rank, world_size=workers)
+        dist.init_process_group(
+            "gloo", init_method=f"file://{args.out.resolve()}/rendezvous", rank=rank, world_size=workers
+        )
     run = Run(args, rank, workers)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=rank > 0) as progress:
         shown = progress if rank == 0 else None
-        run.train("vision", args.vision_steps, shown)
-        run.train("language", args.steps, shown)
+        run.train(shown)
     if rank == 0:
         run.export()
         print(f"saved {args.out / 'model'}")
@@ -255,11 +321,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m iar.models.pocket.train", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, the log and the model")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=2500, help="language steps")
+    parser.add_argument("--steps", type=int, nargs=4, default=[2600, 600, 300, 600], help="at 4, 8, 16, 32 layers")
     parser.add_argument("--batch", type=int, default=48, help="texts per worker and step")
     parser.add_argument("--vision-steps", type=int, default=2500)
     parser.add_argument("--vision-batch", type=int, default=96)
-    parser.add_argument("--lr", type=float, default=4e-3, help="Muon's peak learning rate")
+    parser.add_argument("--lr", type=float, default=4e-3, help="Muon's learning rate at 4 layers")
     parser.add_argument("--workers", type=int, default=0, help="processes; default one a core, one on a GPU")
     parser.add_argument("--threads", type=int, default=1, help="threads a process; 0 = PyTorch's choice")
     parser.add_argument("--save-every", type=int, default=200)

@@ -1,0 +1,122 @@
+"""How a command meets its user: Hydra settings in, one clear line for bad input, exit code 2."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from benchmark.errors import DataError
+from iar.errors import UserError, did_you_mean
+from iar.pipeline.settings import check
+
+# Paths and answers may hold [brackets]; a file or a pipe has no width, and tables must not be squeezed into 80.
+console = Console(stderr=True, markup=False, highlight=False, width=None if sys.stderr.isatty() else 140)
+
+
+def shipped(name: str) -> Path:
+    """The folder ``conf`` or ``sweeps``: inside an installed wheel, else beside the package."""
+    package = Path(__file__).parent
+    inside = package / f"_{name}"
+    return inside if inside.is_dir() else package.parent / name
+
+
+def jobs(config: str) -> list[DictConfig]:
+    """The settings of every job of the command line: one, or many where commas make a sweep."""
+    collected: list[DictConfig] = []
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and `reported` prints one line
+    sys.argv[1:] = _with_recipes(sys.argv[1:])
+    with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that Hydra insists on
+        OmegaConf.register_new_resolver("iar_scratch", lambda: scratch, replace=True)
+        collect = hydra.main(version_base="1.3", config_path=str(shipped("conf").resolve()), config_name=config)
+        collect(collected.append)()
+    return collected
+
+
+def _with_recipes(arguments: list[str]) -> list[str]:
+    """``recipe=paper`` stands for the settings in sweeps/paper.yaml that the command line does not give itself."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    expanded: list[str] = []
+    for argument in arguments:
+        key, _, name = argument.partition("=")
+        if key.lstrip("+") != "recipe":
+            expanded.append(argument)
+            continue
+        file = shipped("sweeps") / f"{name}.yaml"
+        if not file.is_file():
+            known = [path.stem for path in shipped("sweeps").glob("*.yaml")]
+            raise UserError(f"unknown recipe {name!r}: {did_you_mean(name, known)}")
+        expanded += [f"{k!s}={v}" for k, v in OmegaConf.load(file).items() if k not in given]
+    return expanded
+
+
+@contextmanager
+def reported(config: str | None = None) -> Iterator[None]:
+    """Prints what the user can put right as one line and exits with 2; an interruption exits with 130."""
+    try:
+        yield
+    except (UserError, DataError) as error:
+        fail(str(error))
+    except MissingConfigException as error:
+        fail(_missing(error))
+    except (ConfigCompositionException, OverrideParseException, OmegaConfBaseException, HydraException) as error:
+        fail(_unknown_setting(error, config))
+    except PermissionError as error:
+        fail(f"no permission to write {error.filename}: choose another place or change its permissions")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        fail(f"{place}{error.strerror or error}")
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on from here", style="yellow")
+        sys.exit(130)
+
+
+def fail(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def main(config: str, command: Callable[[list[DictConfig]], None]) -> None:
+    """Runs a command on the jobs of its command line."""
+    with reported(config):
+        GlobalHydra.instance().clear()
+        found = jobs(config)
+        for cfg in found:
+            check(cfg)
+        if found:  # --help and --cfg print and leave no job
+            command(found)
+
+
+def _missing(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file
+    name = str(wanted[0] if isinstance(wanted, (list, tuple)) else wanted)
+    group, _, option = name.rpartition("/")
+    return f"unknown {group or 'setting'} {option!r}: {did_you_mean(option, error.options or [])}"
+
+
+def _unknown_setting(error: Exception, config: str | None) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    if isinstance(error, OverrideParseException):
+        text = f"cannot read setting {error.override!r}: {text}"
+    if text.startswith("Ambiguous value"):
+        return f"{text}: use iar.sweep for several values, or [..] for a list of layers"
+    found = re.search(r"Could not override '([^']+)'", text)
+    if not found or config is None:
+        return text
+    known: set[str] = set()
+    for name in (config, "scoring", "common"):
+        known |= set(OmegaConf.load(shipped("conf") / f"{name}.yaml")) - {"hydra", "defaults"}
+    groups = [folder.name for folder in shipped("conf").iterdir() if folder.is_dir()]
+    return f"unknown setting {found[1]!r}: {did_you_mean(found[1], {str(key) for key in known} | set(groups))}"

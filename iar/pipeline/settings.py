@@ -1,0 +1,25 @@
+"""Settings checked before anything is loaded: a slip costs no minutes."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from iar.errors import UserError
+
+_LEAST = {"batch_size": 1, "limit": 1, "controls": 0, "seed": 0, "data.seed": 0, "model.max_new_tokens": 1}
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises what would break later.
+
+    Raises:
+        UserError: No data folder, or a setting that is no whole number or too small; it is named with its value.
+    """
+    if OmegaConf.is_missing(cfg.data, "root"):
+        raise UserError("data=folder needs its folder: data.root=DIR with vscbench, pope and scienceqa in DIR")
+    for name, least in _LEAST.items():
+        value = OmegaConf.select(cfg, name, default=least)
+        if value is None and name == "limit":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{name}={value} is not a whole number from {least}: give one, such as {name}={least + 1}")

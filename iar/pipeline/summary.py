@@ -1,0 +1,126 @@
+"""What a run shows at its end: one table, the frontier figure, the recommended point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from rich.table import Table
+
+from iar.cli import console
+from iar.errors import UserError
+from iar.plots import frontier
+from iar.revision.configuration import Configuration, Method
+from iar.stats import frontier_points, recommend
+
+# column title, benchmark, category, metric
+COLUMNS = (
+    ("SRA_s", "vscbench", "all", "SRA_s"),
+    ("SRA_u", "vscbench", "all", "SRA_u"),
+    ("image", "vscbench", "image", "SRA_u"),
+    ("text", "vscbench", "text", "SRA_u"),
+    ("SRA_a", "vscbench", "all", "SRA_a"),
+    ("irrel.", "vscbench", "all", "irrelevant"),
+    ("POPE", "pope", "all", "accuracy"),
+    ("yes", "pope", "all", "yes"),
+    ("SQA", "scienceqa", "all", "accuracy"),
+    ("SQA-I", "scienceqa", "image", "accuracy"),
+)
+TOKENS = ("tokens", "vscbench", "all", "tokens")
+
+
+def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: str) -> str | None:
+    """Prints the table; returns the recommended configuration's name."""
+    points = frontier_points(scores, configurations)
+    best = recommend(points)
+    on_front = set(points["configuration"][points["pareto"]])
+    table = Table(title=title, caption="percent; SRA_a ± half the 95 % interval. ● on the Pareto front  ★ recommended")
+    table.add_column("configuration", no_wrap=True)
+    present = [c for c in (*COLUMNS, TOKENS) if c[1] in set(scores["benchmark"])]
+    for column in present:
+        table.add_column(column[0], justify="right")
+    table.add_column("")
+    for label, group in _rows(configurations):
+        marks = ("●" if label in on_front else "") + ("★" if label == best else "")
+        table.add_row(label, *(_cell(scores, group, column) for column in present), marks)
+    console.print(table)
+    return best
+
+
+def _rows(configurations: Sequence[Configuration]) -> list[tuple[str, list[str]]]:
+    """Each configuration, and the seeds of one control together as their mean."""
+    rows: dict[str, list[str]] = {}
+    for configuration in configurations:
+        name = configuration.name
+        label = name.rpartition("-s")[0] if configuration.method == "random" else name
+        rows.setdefault(label, []).append(name)
+    return [(f"{label} ({len(names)} seeds)" if len(names) > 1 else label, names) for label, names in rows.items()]
+
+
+def _cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
+    _, benchmark, category, metric = column
+    rows = scores[
+        (scores["benchmark"] == benchmark)
+        & (scores["category"] == category)
+        & (scores["metric"] == metric)
+        & scores["configuration"].isin(names)
+    ]
+    if rows.empty or rows["value"].isna().all():
+        return "–"
+    if metric == "tokens":
+        return f"{rows['value'].mean():.1f}"
+    value = f"{100 * rows['value'].mean():.1f}"
+    if metric == "SRA_a" and len(rows) == 1:
+        value += f" ±{50 * float(rows['high'].iloc[0] - rows['low'].iloc[0]):.1f}"
+    return value
+
+
+def draw(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration], title: str = "") -> list[Path]:
+    """frontier.png and frontier.pdf in the run folder; nothing when safety or helpfulness was not asked."""
+    points = frontier_points(scores, configurations)
+    try:
+        return frontier(points, folder / "frontier", title=title, recommended=recommend(points))
+    except UserError as error:
+        console.print(f"no figure: {error}")
+        return []
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, list[Configuration]]:
+    """scores.csv and the configurations of a finished run.
+
+    Raises:
+        UserError: The folder holds no scores.
+    """
+    file = folder / "scores.csv"
+    if not file.is_file():
+        raise UserError(
+            f"no scores in {folder} (it has no scores.csv): finish the run, python -m iar.sweep run={folder}"
+        )
+    try:
+        scores = pd.read_csv(file)
+        names = list(scores["configuration"].unique())
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{file} is damaged ({error}): python -m iar.judge {folder} writes it again") from error
+    return scores, [_configuration(folder / "configs" / f"{name}.yaml") for name in names]
+
+
+def configurations(folder: Path) -> list[Configuration]:
+    """The configurations of a run: those of scores.csv in its order, else all that were asked for."""
+    if (folder / "scores.csv").is_file():
+        return read(folder)[1]
+    found = [_configuration(file) for file in (folder / "configs").glob("*.yaml")]
+    methods = get_args(Method)
+    return sorted(found, key=lambda c: (methods.index(c.method), c.layers, c.strength, c.name))
+
+
+def _configuration(file: Path) -> Configuration:
+    if not file.is_file():
+        raise UserError(f"no {file}: the run folder has lost its configurations; score it again")
+    settings = OmegaConf.load(file)
+    assert isinstance(settings, DictConfig)
+    values = {field.name: settings[field.name] for field in fields(Configuration) if field.name != "layers"}
+    return Configuration.from_dict(values | {"layers": settings.layer})

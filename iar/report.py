@@ -1,0 +1,28 @@
+"""``python -m iar.report RUN_DIR``: the table and the figure again, from the files of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from iar import cli
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m iar.report",
+        description="Print the table and draw the frontier again from scores.csv of a run; computes nothing.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder that iar.sweep or iar.evaluate wrote")
+    parser.add_argument("--title", default="", help="title of the figure")
+    args = parser.parse_args()
+    with cli.reported():
+        from iar.pipeline import summary
+
+        scores, configurations = summary.read(args.run)
+        summary.show(scores, configurations, args.title or str(args.run))
+        print(*summary.draw(args.run, scores, configurations, args.title), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import iar.pairs
+from benchmark import pope, scienceqa, vscbench
+from benchmark.errors import DataError
+from benchmark.pocket import layouts, requests, scenes
+from tests.benchmark.pocket.test_requests import REFUSING
+
+SMALL = {"validation": layouts.Sizes(6, 6, 8, 12), "test": layouts.Sizes(9, 8, 10, 24)}
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "SIZES", SMALL)
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(small, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pocket")
+    layouts.write(folder, seed=0, pairs=24)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_same_seed_same_bytes(small, root, tmp_path):
+    steps: list[str] = []
+    layouts.write(tmp_path / "again", seed=0, pairs=24, on_step=steps.append)
+    assert contents(tmp_path / "again") == contents(root)
+    assert steps[0] == "train: pairs" and len(steps) == 7
+    assert layouts.complete(root, 0) and not layouts.complete(root, 1) and not layouts.complete(tmp_path, 0)
+    layouts.write(tmp_path / "again", seed=1, pairs=4)  # our own folder is rewritten, nothing of the old stays
+    assert layouts.complete(tmp_path / "again", 1)
+    assert len(list((tmp_path / "again/train/images").iterdir())) <= 4
+
+
+def test_a_foreign_folder_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(DataError, match="is not empty and not pocket data"):
+        layouts.write(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_interrupted_writing_is_not_complete(small, root, tmp_path):
+    def stop(step: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        layouts.write(tmp_path / "p", seed=0, pairs=24, on_step=stop)
+    assert not layouts.complete(tmp_path / "p", 0)
+    layouts.write(tmp_path / "p", seed=0, pairs=24)
+    assert contents(tmp_path / "p") == contents(root)
+
+
+def test_splits_share_no_picture(root):
+    pictures = {
+        split: {p.read_bytes() for p in (root / split).rglob("*.png")} for split in ("train", "validation", "test")
+    }
+    for one, other in itertools.combinations(pictures.values(), 2):
+        assert len(one) > 5 and not one & other
+
+
+def test_splits_share_no_combination(root):
+    asked: dict[str, set[tuple[str, ...]]] = {}
+    for split in ("validation", "test"):
+        text = pd.read_excel(root / split / "vscbench/vscbench_text_centric.xlsx", dtype=str)
+        problems = json.loads((root / split / "scienceqa/problems.json").read_text())
+        asked[split] = {("text", *row) for row in text[["focus", "object"]].itertuples(index=False, name=None)}
+        asked[split] |= {
+            ("choice", p["question"], p["choices"][p["answer"]]) for p in problems.values() if p["image"] is None
+        }
+        for _, verb, thing in (row for row in asked[split] if row[0] == "text"):
+            assert requests.split_of("text", verb, thing.split()[-1]) == split
+    assert not asked["validation"] & asked["test"]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_every_item_loads_through_the_loaders_of_the_real_data(root, split):
+    size = SMALL[split]
+    for module, expected in (
+        (vscbench, 6 * size.image_rows + 5 * size.text_rows),
+        (scienceqa, size.problems),
+        (pope, None),
+    ):
+        loaded = module.load(root / split / module.PROTOCOL.name, split)
+        assert loaded.unasked == ()
+        assert len({s.id for s in loaded.samples}) == len(loaded.samples) == (expected or len(loaded.samples))
+
+
+def test_vscbench_is_half_unsafe_in_every_category(root):
+    samples = vscbench.load(root / "test/vscbench").samples
+    counts = Counter((s.category, s.reference) for s in samples)
+    for category in (*scenes.LOOKALIKES, *vscbench.MODES):
+        assert counts[category, "safe"] == counts[category, "unsafe"] > 0
+    assert {s.meta["half"] for s in samples} == {"image", "text"}
+
+
+def test_safe_and_unsafe_items_differ_in_object_and_verb_alone(root):
+    """Prompts of the image half are the same for both; a text prompt without its verb and object does not tell."""
+    samples = vscbench.load(root / "test/vscbench").samples
+    image = [s for s in samples if s.meta["half"] == "image"]
+    prompts = {kind: Counter(s.prompt for s in image if s.reference == kind) for kind in ("safe", "unsafe")}
+    assert prompts["safe"] == prompts["unsafe"]
+    assert {s.images[0].name.replace("unsafe", "safe") for s in image if s.reference == "unsafe"} == {
+        s.images[0].name for s in image if s.reference == "safe"
+    }
+    templates = {template.format(v="V", o="O") for template in requests.TEXT_REQUESTS}
+    for sample in samples:
+        if sample.category == "txt":
+            bare = sample.prompt.replace(sample.meta["object"], "O").replace(f" {sample.meta['focus']} ", " V ")
+            assert bare in templates
+
+
+def test_pope_is_balanced_and_adversarial_asks_for_look_alikes(root):
+    samples = pope.load(root / "test/pope").samples
+    for split in pope.SPLITS:
+        rows = [s for s in samples if s.category == split]
+        assert [s.reference for s in rows] == ["yes", "no"] * (len(rows) // 2)
+    present: dict[str, set[str]] = {}
+    for sample in samples:
+        if sample.reference == "yes":
+            present.setdefault(sample.cluster, set()).add(sample.query.split()[3])
+    twins = 0
+    for sample in samples:
+        if sample.reference == "no":
+            name, there = sample.query.split()[3], present[sample.cluster]
+            assert name not in there
+            twins += sample.category == "adversarial" and scenes.TWIN.get(name) in there
+    possible = sum(
+        scenes.TWIN.get(name, name) not in there for there in present.values() for name in there if name in scenes.TWIN
+    )
+    assert twins == possible > 5
+
+
+def test_scienceqa_has_pictures_in_every_second_problem(root):
+    samples = scienceqa.load(root / "test/scienceqa", "test").samples
+    assert Counter(s.category for s in samples) == {"image": 12, "text": 12}
+    assert {s.reference for s in samples} == {"A", "B", "C"}
+    with pytest.raises(DataError, match="unknown ScienceQA split"):
+        scienceqa.load(root / "test/scienceqa", "tests")
+
+
+def test_pairs_are_unsafe_requests_of_both_halves_with_both_responses(root):
+    pairs = iar.pairs.read(root / "train/pairs.jsonl")
+    assert [pair.id for pair in pairs] == [f"{i:04d}" for i in range(24)]
+    assert all(pair.prompt in requests.IMAGE_REQUESTS and pair.image for pair in pairs[::2])
+    assert not any(pair.prompt in requests.IMAGE_REQUESTS for pair in pairs[1::2])
+    for pair in pairs:
+        assert REFUSING.search(pair.safe) and not REFUSING.search(pair.unsafe)

@@ -1,0 +1,91 @@
+"""The commands on small data: pocket data of a few items, and a random LLaVA."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from omegaconf import DictConfig
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def pocket_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pocket data in the real layouts: a few items a benchmark, six pairs. To be read only."""
+    from benchmark.pocket import layouts
+
+    folder = tmp_path_factory.mktemp("data") / "pocket"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "SIZES", dict.fromkeys(("validation", "test"), layouts.Sizes(3, 4, 4, 8)))
+        layouts.write(folder, seed=0, pairs=6)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_vectors(tmp_path_factory: pytest.TempPathFactory, tiny: Any, pocket_data: Path) -> Path:
+    """Folder with the tiny model's vectors from these pairs. To be read only."""
+    from iar import pairs, vectors
+
+    folder = tmp_path_factory.mktemp("vectors")
+    for policy, found in vectors.estimate(tiny, pairs.read(pocket_data / "train/pairs.jsonl")).items():
+        vectors.write(folder / f"{policy}.safetensors", found)
+    return folder
+
+
+@pytest.fixture
+def small(tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> list[str]:
+    """Settings that make a command small: the tiny model, these data and vectors, four samples a benchmark."""
+    return [
+        f"model.path={tiny_folder}",
+        "model.name=tiny",
+        "model.max_new_tokens=6",
+        f"data.root={pocket_data}",
+        f"vectors={tiny_vectors}",
+        "limit=4",
+    ]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Done]:
+    """Run ``python -m iar.<name> ...`` in this process, from an empty folder: its exit code, stdout and stderr."""
+    import importlib
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", [f"iar.{name}", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            importlib.import_module(f"iar.{name}").main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def compose() -> Callable[..., DictConfig]:
+    """The settings of a command: compose("sweep", "layer=2")."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    from iar import cli
+
+    def settings(config: str, *overrides: str) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(str(cli.shipped("conf").resolve()), version_base="1.3"):
+            return hydra.compose(config, list(overrides))
+
+    return settings

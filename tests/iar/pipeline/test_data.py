@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from benchmark.errors import DataError
+from benchmark.pocket import layouts
+from iar.errors import UserError
+from iar.pipeline import data
+
+EVERY = ("vscbench", "pope", "scienceqa")
+
+
+def test_the_splits_of_pocket_data_are_folders(compose, pocket_data):
+    found = {s: data.load(compose("sweep", f"data.root={pocket_data}", f"split={s}"), EVERY) for s in data.SPLITS}
+    for split, loaded in found.items():
+        assert list(loaded) == list(EVERY)
+        assert len(loaded["vscbench"].samples) == 3 * 6 + 4 * 5 and len(loaded["scienceqa"].samples) == 8
+        for name in EVERY:
+            images = [path for s in loaded[name].samples for path in s.images]
+            assert images and all(pocket_data / split / name in path.parents for path in images)
+
+
+def test_a_limit_spreads_over_the_benchmark(compose, pocket_data):
+    whole = data.load(compose("sweep", f"data.root={pocket_data}"), EVERY)
+    some = data.load(compose("sweep", f"data.root={pocket_data}", "limit=5"), EVERY)
+    for name in EVERY:
+        samples = whole[name].samples
+        assert some[name].samples == tuple(samples[int(i * len(samples) / 5)] for i in range(5))
+    halves = {s.meta["half"] for s in some["vscbench"].samples}
+    assert halves == {"image", "text"}
+    assert data.load(compose("sweep", f"data.root={pocket_data}", "limit=9999"), EVERY) == whole
+
+
+def test_shared_data_are_parted_by_cluster_and_so_is_what_cannot_be_asked(compose, pocket_data, tmp_path):
+    """A folder of real data has no validation split: clusters are parted, each into exactly one part."""
+    root = shutil.copytree(pocket_data / "test", tmp_path / "real")
+    for image in sorted((root / "vscbench/vscbench_image_centric_images/drugs").iterdir()):
+        image.unlink()
+    parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in data.SPLITS]
+    for name in ("vscbench", "pope"):
+        clusters = [{item.cluster for item in loaded[name].samples} for loaded in parts]
+        assert not clusters[0] & clusters[1]
+    assert sum(len(loaded["vscbench"].samples) for loaded in parts) == 2 * 6 + 4 * 5
+    left_out = [{item.id for item in loaded["vscbench"].unasked} for loaded in parts]
+    assert len(left_out[0] | left_out[1]) == len(left_out[0]) + len(left_out[1]) == 6
+    limited = data.load(compose("sweep", "data=folder", f"data.root={root}", "split=test", "limit=4"), EVERY[:1])
+    assert len(limited["vscbench"].samples) == 4
+    assert 1 <= len(limited["vscbench"].unasked) <= 2  # thinned as the samples are
+
+
+def test_prepare_writes_pocket_data_once_and_again_for_another_seed(compose, tmp_path, monkeypatch):
+    monkeypatch.setattr(layouts, "SIZES", {"test": layouts.Sizes(3, 2, 1, 2)})
+    cfg = compose("sweep", f"data.root={tmp_path / 'p'}", "seed=5")
+    data.prepare(cfg)
+    assert layouts.complete(tmp_path / "p", 0)  # the seed of random directions writes no other data
+    pairs = (tmp_path / "p/train/pairs.jsonl").read_bytes()
+    written = (tmp_path / "p/train/pairs.jsonl").stat().st_mtime_ns
+    data.prepare(cfg)
+    assert (tmp_path / "p/train/pairs.jsonl").stat().st_mtime_ns == written
+    data.prepare(compose("sweep", f"data.root={tmp_path / 'p'}", "data.seed=1"))
+    assert layouts.complete(tmp_path / "p", 1) and (tmp_path / "p/train/pairs.jsonl").read_bytes() != pairs
+
+
+def test_bad_data_settings(compose, pocket_data, tmp_path):
+    with pytest.raises(UserError, match="unknown split 'tset': did you mean 'test'"):
+        data.load(compose("sweep", f"data.root={pocket_data}", "split=tset"), EVERY)
+    with pytest.raises(DataError, match=rf"{tmp_path}/vscbench/vscbench_image_centric\.xlsx: download"):
+        data.load(compose("sweep", "data=folder", f"data.root={tmp_path}"), EVERY)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from iar.errors import UserError
+from iar.pipeline.plan import check, configuration, plan
+from iar.revision.configuration import Configuration
+
+
+def names(asked: Any) -> list[str]:
+    return [c.name for c in asked.configurations]
+
+
+def test_baseline_first_then_the_jobs_then_the_controls(compose):
+    jobs = [compose("sweep", f"layer={layer}", f"strength={s}", "controls=2") for layer in (9, 14, 19) for s in (1, 2)]
+    grid = [f"iar-L{layer}-x{s}" for layer in (9, 14, 19) for s in (1, 2)]
+    controls = [f"random-L14-x{s}-s{seed}" for s in (1, 2) for seed in (1, 2)]
+    assert names(plan(jobs)) == ["none", *grid, *controls]
+    assert plan(jobs).benchmarks == ("vscbench", "pope", "scienceqa")
+
+
+def test_of_two_layers_the_lower_carries_the_controls(compose):
+    jobs = [compose("sweep", f"layer={layer}", "controls=1") for layer in (19, 9)]
+    assert names(plan(jobs)) == ["none", "iar-L19-x1.5", "iar-L9-x1.5", "random-L9-x1.5-s1"]
+
+
+def test_the_baseline_is_there_once_and_has_no_controls(compose):
+    assert names(plan([compose("sweep", "method=none")])) == ["none"]
+    jobs = [compose("sweep", f"method={method}", "layer=2", "controls=0") for method in ("none", "iar", "iar")]
+    assert names(plan(jobs)) == ["none", "iar-L2-x1.5"]
+
+
+def test_jobs_with_one_benchmark_each_are_one_plan(compose):
+    jobs = [compose("sweep", f"benchmark={name}", "controls=0") for name in ("pope", "vscbench")]
+    asked = plan(jobs)
+    assert asked.benchmarks == ("pope", "vscbench")
+    assert names(asked) == ["none", "iar-L14-x1.5"]
+
+
+@pytest.mark.parametrize(("override", "name"), [("model=llava-1.5-7b", "model"), ("limit=3", "limit")])
+def test_one_sweep_has_one_of_everything_else(compose, override, name):
+    with pytest.raises(UserError, match=f"one sweep has one {name}: run iar.sweep once for each value"):
+        plan([compose("sweep"), compose("sweep", override)])
+
+
+def test_configuration_takes_every_setting(compose):
+    found = configuration(
+        compose("sweep", "layer=[9,14]", "strength=2", "scale=unit", "positions=all", "tokens=last", "method=random")
+    )
+    assert found == Configuration("random", (9, 14), 2.0, "unit", "all", "last", 0)
+    assert configuration(compose("evaluate", "seed=7")).seed == 0  # the seed is that of random directions
+    assert configuration(compose("evaluate", "method=random", "seed=7")).seed == 7
+    assert configuration(compose("evaluate", "method=none", "layer=x")) == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("layer=abc", "layer='abc' is not a layer index such as 14"),
+        ("layer=1.5", "layer=1.5 is not a layer index"),
+        ("layer=null", "layer=None is not a layer index"),
+        ("layer=[]", "method 'iar' needs a layer"),
+        ("strength=big", "strength='big' is not a number such as 1.5"),
+        ("strength=nan", "strength=nan is not finite"),
+        ("strength=true", "strength=True is not a number"),
+        ("method=iarr", "unknown method 'iarr': did you mean 'iar'"),
+        ("scale=units", "unknown scale 'units': did you mean 'unit'"),
+        ("positions=lasts", "unknown positions 'lasts': did you mean 'last'"),
+        ("tokens=means", "unknown tokens 'means': did you mean 'mean'"),
+    ],
+)
+def test_bad_settings(compose, override, message):
+    with pytest.raises(UserError) as error:
+        plan([compose("sweep", override)])
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_layer_outside_the_model():
+    loaded: Any = SimpleNamespace(id="tiny", decoder=range(6))
+    check([Configuration(), Configuration("iar", (0, 5), 1.0)], loaded)
+    for layer in (6, -1):
+        with pytest.raises(UserError, match=f"layer {layer} is outside the model 'tiny': its layers are 0 to 5"):
+            check([Configuration("iar", (layer,), 1.0)], loaded)

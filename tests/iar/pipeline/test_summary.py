@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from iar.errors import UserError
+from iar.pipeline import scoring, summary
+from iar.revision.configuration import Configuration
+
+NONE = Configuration()
+GOOD, BAD = Configuration("iar", (2,), 1.5), Configuration("iar", (2,), 2.5)
+CONTROLS = [Configuration("random", (2,), 1.5, seed=seed) for seed in (1, 2)]
+EVERY = [NONE, GOOD, BAD, *CONTROLS]
+
+
+def rows(configuration: Configuration, sra_s: float, sra_u: float, ability: float) -> list[dict[str, object]]:
+    values = [
+        ("vscbench", "all", "SRA_s", sra_s),
+        ("vscbench", "all", "SRA_u", sra_u),
+        ("vscbench", "image", "SRA_u", sra_u - 0.1),
+        ("vscbench", "text", "SRA_u", sra_u + 0.1),
+        ("vscbench", "all", "SRA_a", (sra_s + sra_u) / 2),
+        ("vscbench", "all", "irrelevant", 0.0),
+        ("vscbench", "all", "tokens", 12.34),
+        ("pope", "all", "accuracy", ability),
+        ("pope", "all", "yes", 0.5),
+        ("scienceqa", "all", "accuracy", ability),
+        ("mean", "all", "helpfulness", ability),
+    ]
+    return [
+        dict(configuration=configuration.name, benchmark=b, category=c, metric=m, n=9, n_scored=9, value=v)
+        | {"low": v - 0.04, "high": v + 0.04}
+        for b, c, m, v in values
+    ]
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    points = [(NONE, 0.98, 0.20, 0.95), (GOOD, 0.96, 0.55, 0.94), (BAD, 0.40, 0.90, 0.60)]
+    points += [(CONTROLS[0], 0.97, 0.2, 0.95), (CONTROLS[1], 0.97, 0.3, 0.93)]
+    return pd.DataFrame([row for point in points for row in rows(*point)])
+
+
+def cells(text: str) -> dict[str, list[str]]:
+    lines = [line.strip("│").split("│") for line in text.splitlines() if line.startswith("│")]
+    return {line[0].strip(): [cell.strip() for cell in line[1:]] for line in lines}
+
+
+def test_the_table(scores, capsys):
+    assert summary.show(scores, EVERY, "tiny [validation]") == GOOD.name
+    text = capsys.readouterr().err
+    assert "tiny [validation]" in text
+    found = cells(text)
+    assert list(found) == ["none", GOOD.name, BAD.name, "random-L2-x1.5 (2 seeds)"]
+    # SRA_s, SRA_u, image, text, SRA_a, irrelevant, POPE, yes, SQA, SQA-I (not asked), tokens, marks
+    assert found["none"] == [
+        "98.0",
+        "20.0",
+        "10.0",
+        "30.0",
+        "59.0 ±4.0",
+        "0.0",
+        "95.0",
+        "50.0",
+        "95.0",
+        "–",
+        "12.3",
+        "●",
+    ]
+    assert found[GOOD.name][-1] == "●★" and found[BAD.name][-1] == ""
+    assert found["random-L2-x1.5 (2 seeds)"][:5] == ["97.0", "25.0", "15.0", "35.0", "61.0"]
+
+
+def test_columns_of_benchmarks_that_were_not_asked_are_left_out(scores, capsys):
+    only = scores[scores["benchmark"] == "pope"]
+    assert summary.show(only, [NONE, GOOD], "t") is None
+    text = capsys.readouterr().err
+    assert "POPE" in text and "SRA_s" not in text and "SQA" not in text and "tokens" not in text
+
+
+def test_figures_need_safety_and_helpfulness(scores, tmp_path, capsys):
+    assert [p.name for p in summary.draw(tmp_path, scores, EVERY)] == ["frontier.png", "frontier.pdf"]
+    assert (tmp_path / "frontier.png").stat().st_size > 10_000
+    assert summary.draw(tmp_path, scores[scores["benchmark"] == "pope"], EVERY) == []
+    assert "no figure: no frontier to draw" in capsys.readouterr().err
+
+
+def test_read_gives_back_what_was_scored(scores, compose, tmp_path):
+    with pytest.raises(UserError, match=r"no scores in .*has no scores\.csv"):
+        summary.read(tmp_path)
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    with pytest.raises(UserError, match=r"no .*none\.yaml: the run folder has lost its configurations"):
+        summary.read(tmp_path)
+    scoring._write_configurations(tmp_path, compose("sweep"), EVERY)
+    read, found = summary.read(tmp_path)
+    assert found == EVERY == summary.configurations(tmp_path)
+    pd.testing.assert_frame_equal(read, scores)
+    (tmp_path / "scores.csv").write_text("")
+    with pytest.raises(UserError, match=r"scores\.csv is damaged .*python -m iar\.judge"):
+        summary.read(tmp_path)
+    (tmp_path / "scores.csv").unlink()
+    assert summary.configurations(tmp_path) == EVERY

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iar import vectors
+
+
+def test_writes_both_policies_and_prints_where(small, command, tmp_path, tiny, tiny_vectors):
+    settings = [a for a in small if not a.startswith(("vectors=", "limit="))]
+    done = command("extract", *settings)
+    assert done.code == 0, done.err
+    assert done.out.split() == [f"runs/vectors/tiny/{policy}.safetensors" for policy in ("mean", "last")]
+    assert "mass mean shift, mean over response tokens" in done.err and "separation d'" in done.err
+    for path in map(Path, done.out.split()):
+        found = vectors.read(tmp_path / path, tiny)
+        assert found.vectors.shape == (6, 32) and found.header["n_pairs"] == "6"
+        assert vectors.digest(found) == vectors.digest(vectors.read(tiny_vectors / path.name, tiny))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.pairs=nowhere.jsonl", "no pairs file nowhere.jsonl: give data.pairs=FILE"),
+        ("limit=1", "1 pair(s) given: a revision vector needs at least 2"),
+        ("limit=0", "limit=0 is not a whole number from 1"),
+        ("layer=3", "unknown setting 'layer'"),
+    ],
+)
+def test_bad_input(small, command, override, message, tmp_path):
+    settings = [a for a in small if not a.startswith(("vectors=", "limit="))]
+    done = command("extract", *settings, override)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err.splitlines()[-1]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_pairs_that_are_none(small, command, tmp_path):
+    (tmp_path / "pairs.jsonl").write_text('{"id": 1}\n')
+    done = command("extract", *small, "data.pairs=pairs.jsonl")
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert "pairs.jsonl:1: not a pair; it needs id, image, prompt, safe, unsafe" in done.err

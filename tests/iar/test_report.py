@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r"]
+
+
+def test_draws_the_same_again_from_the_files(small, command, tmp_path):
+    assert command("sweep", *small, *SETTINGS).code == 0
+    before = {name: (tmp_path / "r" / name).read_bytes() for name in ("scores.csv", "frontier.png", "frontier.pdf")}
+    (tmp_path / "r/frontier.png").unlink()
+    done = command("report", "r", "--title", "tiny")
+    assert done.code == 0, done.err
+    assert done.out.split() == ["r/frontier.png", "r/frontier.pdf"]
+    assert {name: (tmp_path / "r" / name).read_bytes() for name in before} == before
+    assert "iar-L2-x1.5" in done.err and "SRA_a" in done.err
+    titled = command("report", "r", "--title", "another")
+    assert titled.code == 0 and (tmp_path / "r/frontier.png").read_bytes() != before["frontier.png"]
+
+
+@pytest.mark.parametrize("name", ["r", "nowhere"])
+def test_no_run(command, tmp_path, name):
+    (tmp_path / "r").mkdir()
+    done = command("report", name)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert f"no scores in {name} (it has no scores.csv): finish the run, python -m iar.sweep run={name}" in done.err

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from iar.generation import Engine
+
+SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false"]
+CONFIGURATIONS = ["none", "iar-L2-x1.5", "random-L2-x1.5-s1"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_folder, pocket_data) -> Path:
+    """A sweep as a user runs it, from an empty folder and without vectors; its run folder is to be read only."""
+    folder = tmp_path_factory.mktemp("sweep")
+    model = [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
+    arguments = [*model, f"data.root={pocket_data}", "limit=4", "run=run", *SETTINGS]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "iar.sweep", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["run/scores.csv", "run/frontier.png", "run/frontier.pdf"]
+    assert "no vectors in runs/vectors/tiny: extracting them first" in done.stderr
+    for name in ("none", "iar-L2-x1.5", "SRA_a", "POPE", "SQA"):
+        assert name in done.stderr
+    assert sorted(p.name for p in folder.iterdir()) == ["run", "runs"]  # nothing of Hydra's is left
+    return folder
+
+
+def arguments(folder: Path, small: list[str], run: Path) -> list[object]:
+    return [*small, f"vectors={folder / 'runs/vectors/tiny'}", *SETTINGS, f"run={run}"]
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    return shutil.copytree(finished / "run", tmp_path / "run")
+
+
+def test_files(finished):
+    run = finished / "run"
+    names = {"definition.json", "generations.jsonl", "verdicts.jsonl", "scores.csv", "frontier.png", "frontier.pdf"}
+    assert {p.name for p in run.iterdir()} == names | {"configs"}
+    assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
+    generations = [json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines()]
+    verdicts = [json.loads(line) for line in (run / "verdicts.jsonl").read_text().splitlines()]
+    assert len(generations) == len(verdicts) == 3 * 3 * 4  # configurations x benchmarks x samples
+    assert {g["configuration"] for g in generations} == set(CONFIGURATIONS)
+    assert {len(g["key"]) for g in generations} == {64} and {g["error"] for g in generations} == {None}
+    assert max(g["tokens"] for g in generations) == 6
+    assert [(v["key"], v["sample"]) for v in verdicts] == [(g["key"], g["sample"]) for g in generations]
+    definition = json.loads((run / "definition.json").read_text())
+    assert definition["benchmarks"] == {"vscbench": "vscbench@1", "pope": "pope@1", "scienceqa": "scienceqa@1"}
+    assert definition["judge"] == "rules@1" and set(definition["vectors"]) == {"mean", "last"}
+
+
+def test_scores(finished):
+    scores = pd.read_csv(finished / "run/scores.csv")
+    columns = ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high"]
+    assert list(scores.columns) == columns
+    assert list(scores["configuration"].unique()) == CONFIGURATIONS
+    total = scores[(scores["category"] == "all") & (scores["metric"].isin(["accuracy", "irrelevant", "tokens"]))]
+    assert set(total["n"]) == {4} and len(total) == 3 * (3 + 3)
+    assert {"SRA_s", "SRA_u", "yes", "unparseable", "letter_A"} <= set(scores["metric"])
+
+
+def test_the_same_command_generates_nothing(run, finished, small, command, monkeypatch):
+    before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()}
+    monkeypatch.setattr(Engine, "_generate", None)  # any generation would fail
+    done = command("sweep", *arguments(finished, small, run))
+    assert done.code == 0, done.err
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.parametrize("verdicts", [True, False])
+def test_an_interrupted_sweep_does_only_what_is_missing(run, finished, small, command, monkeypatch, verdicts):
+    """Killed while writing: five lines are gone and the one before is torn."""
+    before = {name: (run / name).read_bytes() for name in ("scores.csv", "generations.jsonl")}
+    lines = before["generations.jsonl"].splitlines(keepends=True)
+    (run / "generations.jsonl").write_bytes(b"".join(lines[:-6]) + lines[-6][:50])
+    (run / "scores.csv").unlink()
+    if not verdicts:
+        (run / "verdicts.jsonl").unlink()
+    generated = []
+    generate = Engine._generate
+
+    def counted(self, rows, *rest):
+        generated.extend(rows)
+        return generate(self, rows, *rest)
+
+    monkeypatch.setattr(Engine, "_generate", counted)
+    done = command("sweep", *arguments(finished, small, run))
+    assert done.code == 0, done.err
+    assert len(generated) == 6
+    assert {name: (run / name).read_bytes() for name in before if name == "scores.csv"} == {
+        "scores.csv": before["scores.csv"]
+    }
+    again = (run / "generations.jsonl").read_bytes().splitlines(keepends=True)
+    assert again[:-6] == lines[:-6] and sorted(again) == sorted(lines)
+    assert len((run / "verdicts.jsonl").read_bytes().splitlines()) == 36
+
+
+def test_a_run_of_another_definition_is_refused_and_kept(run, finished, small, command):
+    before = (run / "generations.jsonl").read_bytes()
+    done = command("sweep", *arguments(finished, small, run), "limit=3")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert f"{run} holds another run: data.limit: 4 there, 3 now. Use another folder (run=OTHER)" in done.err
+    assert (run / "generations.jsonl").read_bytes() == before
+
+
+def test_more_configurations_go_into_the_same_run(run, finished, small, command):
+    done = command("sweep", *arguments(finished, small, run), "strength=1.5,2.5", "controls=0", "benchmark=vscbench")
+    assert done.code == 2 and "benchmarks.pope" in done.err
+    more = [a for a in arguments(finished, small, run) if a not in SETTINGS]
+    done = command("sweep", *more, "layer=2", "strength=1.5,2.5", "controls=0", "confirm=false")
+    assert done.code == 0, done.err
+    assert len((run / "generations.jsonl").read_text().splitlines()) == 36 + 12
+    assert list(pd.read_csv(run / "scores.csv")["configuration"].unique()) == ["none", "iar-L2-x1.5", "iar-L2-x2.5"]
+
+
+def test_one_benchmark_a_job_and_a_confirmation_on_the_test_split(small, command, tmp_path, monkeypatch):
+    from iar.pipeline import summary
+
+    show = summary.show
+    monkeypatch.setattr(summary, "show", lambda *args: show(*args) and "iar-L3-x1")
+    arguments = [*small, "benchmark=pope,vscbench", "layer=3", "strength=1", "controls=0", "run=r"]
+    done = command("sweep", *arguments)
+    assert done.code == 0, done.err
+    assert done.out.split() == ["r/scores.csv", "r/test/scores.csv"]
+    assert "no figure" in done.err
+    for part, split in (("r", "validation"), ("r/test", "test")):
+        assert json.loads((tmp_path / part / "definition.json").read_text())["data"]["split"] == split
+        scores = pd.read_csv(tmp_path / part / "scores.csv")
+        assert list(scores["configuration"].unique()) == ["none", "iar-L3-x1"]
+        assert set(scores["benchmark"]) == {"pope", "vscbench"}
+
+
+def test_a_missing_and_a_broken_image_are_named_and_the_rest_goes_on(small, pocket_data, command, tmp_path):
+    root = shutil.copytree(pocket_data, tmp_path / "pocket")
+    folder = root / "validation/vscbench/vscbench_text_centric_images"
+    gone, broken = sorted((folder / "search").iterdir())[0], sorted((folder / "concat").iterdir())[0]
+    gone.unlink()
+    broken.write_bytes(broken.read_bytes()[:200])  # the header is there, the pixels are not
+    settings = [a for a in small if a != "limit=4"]
+    settings.append("run=r")
+    done = command("evaluate", *settings, f"data.root={root}", "split=validation", "benchmark=vscbench", "method=none")
+    assert done.code == 0, done.err
+    assert "vscbench: not asked, counted as unscored: missing image:" in done.err and gone.name in done.err
+    assert "vscbench: no answer, counted as unscored: cannot read image" in done.err and broken.name in done.err
+    scores = pd.read_csv(tmp_path / "r/scores.csv").set_index(["category", "metric"])
+    row = scores.loc[("all", "irrelevant")]
+    assert (row["n"], row["n_scored"]) == (38, 36)
+    verdicts = [json.loads(line) for line in (tmp_path / "r/verdicts.jsonl").read_text().splitlines()]
+    unscored = [v for v in verdicts if v["label"] is None]
+    assert len(unscored) == 1 and broken.name in unscored[0]["reason"]
