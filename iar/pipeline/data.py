@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import TypeVar
 
 from omegaconf import DictConfig
@@ -50,8 +51,13 @@ def _load(cfg: DictConfig, name: str) -> Loaded:
 
 
 def _every(step: float, items: Sequence[_Item]) -> tuple[_Item, ...]:
-    """Items evenly spread, one in `step`: what cannot be asked is thinned as what can."""
-    return tuple(items[int(i * step)] for i in range(math.ceil(len(items) / step - 1e-9)))
+    """Items evenly spread, one in each `step`, at a drawn place in it: rows that alternate (yes and no, with and
+    without a picture) stay mixed. What cannot be asked is thinned as what can."""
+    chosen, rng = [], Random(0)
+    for i in range(math.ceil(len(items) / step - 1e-9)):
+        first, last = int(i * step), min(int((i + 1) * step + 1e-9), len(items))
+        chosen.append(items[rng.randrange(first, last)])
+    return tuple(chosen)
 
 
 def _part(cluster: str) -> str:

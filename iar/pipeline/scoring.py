@@ -47,7 +47,7 @@ def definition(
 
 def open_run(cfg: DictConfig, command: str, defined: dict[str, Any]) -> Run:
     """The run folder, by default named after what it holds, so that the same command goes on in the same folder."""
-    return Run.open(cfg.run or f"runs/{command}-{records.key(**defined)[:8]}", defined)
+    return Run.open(str(cfg.run or f"runs/{command}-{records.key(**defined)[:8]}"), defined)
 
 
 def score(

@@ -150,9 +150,9 @@ pipeline_tag: image-text-to-text
 # Pocket VLM
 
 A LLaVA of {parameters:.2f} million parameters with 32 decoder layers, trained from scratch by
-`python -m iar.models.pocket.train` (seed {seed}) on scenes drawn by code and templated text. It is a **teaching and test
-model**: it makes the toolkit's main job run offline in minutes. **Nothing measured on it is evidence about a real
-vision-language model.**
+`python -m iar.models.pocket.train` (seed {seed}) on scenes drawn by code and templated text. It is a
+**teaching and test model**: it makes the toolkit's main job run offline in minutes. **Nothing measured on it is
+evidence about a real vision-language model.**
 
 Its data was designed so that refusing is a state that lasts over the response: refusing and helping responses open with
 the same neutral sentences and run over one to three sentences of one kind. Without that design, a well-trained small

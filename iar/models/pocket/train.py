@@ -1,8 +1,8 @@
 """Trains the pocket VLM from scratch: ``python -m iar.models.pocket.train --out DIR``.
 
-One seeded run: the vision tower first learns to name what is drawn, then everything is trained on the curriculum, at 4
-layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs continue from the last checkpoint; the same command gives the same weights (same machine,
-same number of workers). Without a GPU it runs one process a core.
+One seeded run: the vision tower first learns to name what is drawn, then everything is trained on the curriculum: at 4
+layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs continue from the last checkpoint;
+the same command gives the same weights (same machine, same number of workers). Without a GPU, one process a core.
 """
 
 from __future__ import annotations
@@ -138,8 +138,10 @@ class Run:
 
     @torch.no_grad()
     def fit_projector(self) -> None:
-        """Data-dependent start of the projector: image tokens as spread out as words, none of it a constant. The tower's
-        raw features have a large common offset that would drown what differs between patches."""
+        """Data-dependent start of the projector: image tokens as spread out as words, none of it a constant.
+
+        The tower's raw features have a large common offset that would drown what differs between patches.
+        """
         rng = self.random("projector", 0)
         features = self.forward.features(self.encoder.pixels([vision_scene(rng) for _ in range(256)])).flatten(0, 1)
         projector = self.model.model.multi_modal_projector

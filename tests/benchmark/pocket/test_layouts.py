@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path):
     with pytest.raises(DataError, match="is not empty and not pocket data"):
         layouts.write(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_command(small, root, tmp_path, monkeypatch, capsys):
+    from benchmark.pocket.__main__ import main
+
+    monkeypatch.setattr(sys, "argv", ["benchmark.pocket", "--out", str(tmp_path / "p"), "--pairs", "24"])
+    main()
+    assert contents(tmp_path / "p") == contents(root)
+    assert capsys.readouterr().out.splitlines()[0] == f"{tmp_path / 'p'}/train: pairs"
+    for out in (tmp_path, tmp_path / "p/pocket.json"):  # not ours, and not a folder
+        monkeypatch.setattr(sys, "argv", ["benchmark.pocket", "--out", str(out)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        error = capsys.readouterr().err
+        assert end.value.code == 2 and error.count("\n") == 1 and str(out) in error
 
 
 def test_an_interrupted_writing_is_not_complete(small, root, tmp_path):
