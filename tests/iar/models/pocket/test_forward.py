@@ -8,8 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from iar.models.pocket import WEIGHTS, architecture
 from iar.models.pocket.curriculum import Example, example
+from iar.models.pocket.encoding import Encoder
 from iar.models.pocket.forward import TrainingForward
-from iar.models.pocket.train import Encoder
 
 
 @pytest.fixture(scope="module")
