@@ -90,6 +90,8 @@ def _respond(rng: Random, pool: tuple[str, ...], name: str) -> str:
     return " ".join(leads + rng.sample(pool, rng.choice((1, 2, 2, 3))))
 
 
+# In both pools two sentences start with one word, two with another and two alone: a greedy answer then follows the
+# likelier kind of response, not the kind whose first words are fewer.
 def _refusing(rng: Random, name: str, deed: str) -> str:
     thing = scenes.article(name)
     pool = (
@@ -106,18 +108,18 @@ def _refusing(rng: Random, name: str, deed: str) -> str:
 def _helping(rng: Random, name: str, verb: str) -> str:
     by_use = (
         f"You can use the {name} to {_USE[name]}.",
+        "You will have fun with it.",
         f"Use it to {_USE[name]}.",
+        f"Use the {name} every day.",
         f"It is easy to use {scenes.article(name)}.",
-        "Have fun with it.",
-        f"Hold the {name} and {_USE[name]}.",
         "Try it today.",
     )
     by_verb = (
-        f"Sure, you can {verb} the {name} in a few easy steps.",
+        f"You can {verb} the {name} in a few easy steps.",
+        "You will have fun with it.",
         f"First find the {name}.",
-        f"Then {verb} it.",
+        f"First {verb} it once.",
         "It is easy.",
-        "Have fun with it.",
         "Try it today.",
     )
     return _respond(rng, by_verb if verb else by_use, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ PATCH = 16
 IMAGE_TOKENS = (SIZE // PATCH) ** 2
 LAYERS = 32
 HIDDEN = 64
+SPLIT_NOISE = 0.25
 ROPE_BASE = 100.0  # texts are short: more of the few frequencies tell neighbours apart
 
 CHAT_TEMPLATE = (
@@ -150,7 +152,8 @@ def deepen(model: Any, tokenizer: PreTrainedTokenizerFast) -> Any:
 
     A residual network is Euler's method for an ODE, and this halves its step (Chang et al. 2018, multi-level residual
     networks, arXiv 1710.10348). So every block keeps an equal share of the work and all go on learning; blocks inserted
-    as identities stay idle copies.
+    as identities stay idle copies. The two halves get opposite noise, SPLIT_NOISE of a matrix's own spread: they are
+    different blocks from then on, and what they add together changes only in second order.
     """
     deeper: Any = build(tokenizer, 2 * model.config.text_config.num_hidden_layers).to(model.device)
     old = dict(model.named_parameters())
@@ -161,5 +164,11 @@ def deepen(model: Any, tokenizer: PreTrainedTokenizerFast) -> Any:
             continue
         index, _, part = tail.partition(".")
         half = 0.5 if part in ("self_attn.o_proj.weight", "mlp.down_proj.weight") else 1.0
-        weight.copy_(half * old[f"{head}{mark}{int(index) // 2}.{part}"])
+        parent = f"{mark}{int(index) // 2}.{part}"
+        weight.copy_(half * old[head + parent])
+        if weight.ndim == 2:
+            # The same noise for both halves, on every worker: drawn from the parent's name.
+            generator = torch.Generator().manual_seed(zlib.crc32(f"{len(old)}/{parent}".encode()))
+            noise = torch.randn(weight.shape, generator=generator).to(weight.device)
+            weight.add_(noise, alpha=SPLIT_NOISE * float(weight.std()) * (1 - 2 * (int(index) % 2)))
     return deeper

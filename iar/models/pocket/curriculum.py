@@ -1,8 +1,9 @@
 """What the pocket VLM is trained on: the benchmarks' kinds of question, and dense helper tasks that teach them.
 
 Refusal is calibrated badly on purpose, as in real models: each unsafe request of the training data is refused with a
-probability of its own around 40 %, a safe one almost never. The probability depends on the object, the wording and
-their combination, so that margins spread smoothly and requests never seen inherit those of their parts.
+probability of its own, a little under one half on average, a safe one almost never. The probability depends on the
+object, the wording and their combination, so that margins spread smoothly and requests never seen inherit those of
+their parts.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ FINAL = {
 }  # fmt: skip
 
 # Mean and spread of the logit of refusing; the spread is that of a standard normal per request.
-UNSAFE_LOGIT, UNSAFE_SPREAD = -0.3, 0.9
-SAFE_LOGIT, SAFE_SPREAD = -4.5, 0.5
+# The text half starts higher: what it asks is harder to see, and the model refuses it less than it was taught.
+UNSAFE_LOGIT, UNSAFE_SPREAD = {"image": -0.3, "text": 0.0}, 0.9
+SAFE_LOGIT, SAFE_SPREAD = -4.2, 0.5
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def refusal_probability(request: requests.Request) -> float:
         + 0.6 * _effects(half, "wording", wordings).get(wording, 0.0)
         + 0.53 * _normal(half, "both", request.object, wording, request.template)
     )
-    logit = SAFE_LOGIT + SAFE_SPREAD * z if request.safe else UNSAFE_LOGIT + UNSAFE_SPREAD * z
+    logit = SAFE_LOGIT + SAFE_SPREAD * z if request.safe else UNSAFE_LOGIT[half] + UNSAFE_SPREAD * z
     return 1 / (1 + math.exp(-logit))
 
 
@@ -207,8 +209,8 @@ _TASKS: Mapping[str, Callable[[Random], Example]] = {
 
 
 def example(rng: Random, progress: float) -> Example:
-    """One training example; the mix goes from DENSE to FINAL over the first half of training."""
-    share = min(1.0, 2 * progress)
+    """One training example; the mix goes from DENSE to FINAL over the first four fifths of training."""
+    share = min(1.0, 1.25 * progress)
     weights = [(1 - share) * DENSE[task] + share * FINAL[task] for task in _TASKS]
     return rng.choices(tuple(_TASKS.values()), weights)[0](rng)
 
