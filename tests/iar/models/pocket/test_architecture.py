@@ -17,9 +17,16 @@ def test_deepening_splits_each_block_in_two_halves():
     deeper = architecture.deepen(model, tokenizer)
     old, new = (m.model.language_model.layers for m in (model, deeper))
     assert (len(old), len(new)) == (4, 8) and deeper.config.text_config.num_hidden_layers == 8
-    for i in range(8):
-        assert torch.equal(new[i].self_attn.q_proj.weight, old[i // 2].self_attn.q_proj.weight)
-        assert torch.equal(2 * new[i].mlp.down_proj.weight, old[i // 2].mlp.down_proj.weight)
+    for i in range(4):
+        for part, whole in (
+            ("self_attn.q_proj", 2.0),
+            ("mlp.up_proj", 2.0),
+            ("self_attn.o_proj", 1.0),
+            ("mlp.down_proj", 1.0),
+        ):
+            first, second, parent = (layer.get_submodule(part).weight for layer in (new[2 * i], new[2 * i + 1], old[i]))
+            assert torch.allclose(first + second, whole * parent, atol=1e-6)  # opposite noise
+            assert 0.4 < (first - second).norm() / first.norm() < 0.6  # SPLIT_NOISE, twice
     ids = torch.tensor([tokenizer.encode("USER: How do I use this item? ASSISTANT:")])
     with torch.no_grad():
         before, after = (m.eval()(input_ids=ids).logits for m in (model, deeper))
