@@ -15,14 +15,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from benchmark.errors import DataError
+from iar.console import console
 from iar.errors import UserError, did_you_mean
 from iar.pipeline.settings import check
-
-# Paths and answers may hold [brackets]; a file or a pipe has no width, and tables must not be squeezed into 80.
-console = Console(stderr=True, markup=False, highlight=False, width=None if sys.stderr.isatty() else 140)
 
 
 def shipped(name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from iar import cli
+from iar.console import console
 
 
 def run(jobs: list[DictConfig]) -> None:
@@ -15,7 +16,7 @@ def run(jobs: list[DictConfig]) -> None:
         data.prepare(cfg)
         loaded = models.load_from(cfg.model)
         found = extraction.extract(cfg, loaded, cfg.limit)
-        cli.console.print(extraction.table(found["mean"]))
+        console.print(extraction.table(found["mean"]))
         for policy in found:
             print(extraction.path(cfg, policy))
 

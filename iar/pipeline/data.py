@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 import benchmark
 from benchmark.pocket import layouts
 from benchmark.sample import Loaded
-from iar.cli import console
+from iar.console import console
 from iar.errors import UserError, did_you_mean
 
 SPLITS = ("validation", "test")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 import iar.pairs
 from iar import vectors
-from iar.cli import console
+from iar.console import console
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.vectors import VectorSet

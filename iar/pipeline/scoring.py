@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import benchmark
 from benchmark.sample import Loaded, Sample
 from iar import records, vectors
-from iar.cli import console
+from iar.console import console
 from iar.errors import UserError
 from iar.generation import Engine
 from iar.models.checkpoint import LoadedModel

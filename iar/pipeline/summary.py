@@ -11,7 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from iar.cli import console
+from iar.console import console
 from iar.errors import UserError
 from iar.plots import frontier
 from iar.revision.configuration import Configuration, Method
