@@ -1,4 +1,8 @@
-"""Trains the pocket tokenizer once on the curriculum; it is then fixed: ``python -m iar.models.pocket.tokenizer``."""
+"""Trains a tokenizer on the curriculum: ``python -m iar.models.pocket.tokenizer``.
+
+The shipped tokenizer.json was made so and is now fixed: another curriculum would make another vocabulary, and weights
+fit only their own.
+"""
 
 from __future__ import annotations
 

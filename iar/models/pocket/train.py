@@ -1,8 +1,9 @@
 """Trains the pocket VLM from scratch: ``python -m iar.models.pocket.train --out DIR``.
 
-One seeded run: the vision tower first learns to name what is drawn, then everything is trained on the curriculum: at 4
-layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs continue from the last checkpoint;
-the same command gives the same weights (same machine, same number of workers). Without a GPU, one process a core.
+One seeded run: the vision tower learns to name what is drawn, the language model to match letters and words, then both
+learn the curriculum together: at 4 layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs
+continue from the last checkpoint; the same command gives the same weights (same machine, same number of workers).
+Without a GPU, one process a core.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from transformers import PreTrainedTokenizerFast
 from benchmark.pocket import scenes
 from iar.models.pocket import WEIGHTS
 from iar.models.pocket.architecture import build, deepen, make_processor
-from iar.models.pocket.curriculum import example, vision_scene
+from iar.models.pocket.curriculum import Example, example, text_example, vision_scene
 from iar.models.pocket.encoding import TARGETS, Encoder, vision_targets
 from iar.models.pocket.forward import TrainingForward
 from iar.models.pocket.optimiser import Muon
@@ -73,6 +74,8 @@ class Run:
         head = [(f"head.{n}", p) for n, p in self.head.named_parameters()]
         if stage.name == "vision":
             return [(f"tower.{n}", p) for n, p in self.model.model.vision_tower.named_parameters()] + head
+        if stage.name == "text":
+            return [(n, p) for n, p in self.model.named_parameters() if "language_model" in n]
         return [*self.model.named_parameters(), *head]
 
     @torch.no_grad()
@@ -99,10 +102,18 @@ class Run:
         loss.backward()
         return loss.detach(), {}
 
-    def language_step(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """`step` counts over all depths, and so does the curriculum."""
-        rng, progress = self.random("language", step), step / sum(stage.steps for stage in self.plan[1:])
-        items = [example(rng, progress) for _ in range(self.args.batch)]
+    def step(self, stage: Stage, first: int, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Gradients of one step; returns the loss, and by task the share of answer tokens it got right."""
+        if stage.name == "vision":
+            return self.vision_step(step)
+        if stage.name == "text":
+            rng = self.random("text", step)
+            return self.language_step([text_example(rng) for _ in range(self.args.batch)])
+        rng = self.random("language", first + step)
+        progress = (first + step) / sum(stage.steps for stage in self.plan[2:])
+        return self.language_step([example(rng, progress) for _ in range(self.args.batch)])
+
+    def language_step(self, items: list[Example]) -> tuple[Tensor, dict[str, float]]:
         # Similar lengths together: padding is a third of a mixed batch.
         items.sort(key=lambda item: len(self.encoder.tokens(item)[0]))
         parts = [items[: len(items) // 2], items[len(items) // 2 :]]
@@ -142,26 +153,26 @@ class Run:
             offset += p.numel()
 
     def train(self, progress: Progress | None) -> None:
-        first = 0  # of the stage, over all language stages
+        first = 0  # step of the stage, counted over all depths, as the curriculum is
         for stage in self.plan:
             if stage.layers > self.model.config.text_config.num_hidden_layers:
                 self.model = deepen(self.model, self.tokenizer)
             self.forward = TrainingForward(self.model, compiled=not self.args.eager)
             self.train_stage(stage, first, progress)
-            first += stage.steps if stage.name != "vision" else 0
+            first += stage.steps if stage.name not in ("vision", "text") else 0
 
     def train_stage(self, stage: Stage, first: int, progress: Progress | None) -> None:
         named = self.parameters(stage)
         parameters = [p for _, p in named]
         optimiser = Muon(named, stage.lr)
         start = self.restore(stage, optimiser)
-        if stage is self.plan[1] and start == 0:
+        if stage.name == "4 layers" and start == 0:
             self.fit_projector()
         task = progress.add_task(stage.name, total=stage.steps, completed=start, loss=0.0) if progress else None
         seen: dict[str, list[float]] = {}
         began, last = time.time(), stage is self.plan[-1]
         for step in range(start, stage.steps):
-            loss, scores = self.vision_step(step) if stage.name == "vision" else self.language_step(first + step)
+            loss, scores = self.step(stage, first, step)
             if not torch.isfinite(loss):
                 raise SystemExit(f"{stage.name} step {step}: the loss is {loss.item()}; lower --lr")
             self.reduce(parameters)
@@ -230,10 +241,10 @@ class Run:
 
 
 def stages(args: argparse.Namespace) -> list[Stage]:
-    """The vision tower alone, then the whole model at 4, 8, 16 and 32 layers, most steps where they are cheap."""
+    """The vision tower and the language model alone, then both at 4, 8, 16 and 32 layers; most steps are cheap ones."""
     depths = zip((4, 8, 16, 32), args.steps, (1.0, 0.75, 0.5, 0.375), strict=True)
     plan = [Stage(f"{layers} layers", layers, steps, args.lr * factor) for layers, steps, factor in depths]
-    return [Stage("vision", 4, args.vision_steps, args.lr), *plan]
+    return [Stage("vision", 4, args.vision_steps, args.lr), Stage("text", 4, args.text_steps, args.lr), *plan]
 
 
 def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
@@ -262,9 +273,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m iar.models.pocket.train", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, the log and the model")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, nargs=4, default=[2000, 400, 250, 500], help="at 4, 8, 16, 32 layers")
+    parser.add_argument("--steps", type=int, nargs=4, default=[1700, 350, 200, 420], help="at 4, 8, 16, 32 layers")
     parser.add_argument("--batch", type=int, default=48, help="texts per worker and step")
     parser.add_argument("--vision-steps", type=int, default=2200)
+    parser.add_argument("--text-steps", type=int, default=1100)
     parser.add_argument("--vision-batch", type=int, default=96)
     parser.add_argument("--lr", type=float, default=4e-3, help="Muon's learning rate at 4 layers")
     parser.add_argument("--workers", type=int, default=0, help="processes; default one a core, one on a GPU")

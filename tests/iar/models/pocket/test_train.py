@@ -10,10 +10,10 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from iar.models.pocket import architecture, train
+from iar.models.pocket import architecture, encoding, train
 
 TINY = ["--eager", "--workers", "1", "--batch", "4", "--vision-batch", "4"]
-STEPS = ["--vision-steps", "2", "--steps", "1", "1", "1", "2"]
+STEPS = ["--vision-steps", "2", "--text-steps", "1", "--steps", "1", "1", "1", "2"]
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -34,7 +34,7 @@ def state(folder: Path) -> tuple[str, int]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """Two vision and five language steps at the four depths, run as a user does."""
+    """Two vision steps, one of text and five at the four depths, run as a user does."""
     folder = tmp_path_factory.mktemp("whole")
     command = [sys.executable, "-m", "iar.models.pocket.train", "--out", str(folder), *TINY]
     done = subprocess.run([*command, *STEPS], capture_output=True, text=True, timeout=90)
@@ -66,28 +66,30 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(whole, 
     assert run(tmp_path / "seed", *STEPS, "--seed", "1") != again
 
 
-@pytest.mark.parametrize("done", [("vision", 1), ("language", 0), ("language", 1), ("language", 3)])
+LAST = [("32 layers", 0), ("32 layers", 1)]
+EVERY = [("vision", 0), ("vision", 1), ("text", 0), ("4 layers", 0), ("8 layers", 0), ("16 layers", 0), *LAST]
+
+
+@pytest.mark.parametrize("done", [("vision", 1), ("text", 0), ("4 layers", 0), ("16 layers", 0), ("32 layers", 0)])
 def test_an_interrupted_run_goes_on_where_it_was(whole, tmp_path, monkeypatch, done):
     """Killed in the step after `done`, at any depth: the second run does only what is left, with the same result."""
     steps: list[tuple[str, int]] = []
-    for stage in ("vision", "language"):
-        step = getattr(train.Run, f"{stage}_step")
+    real = train.Run.step
 
-        def counted(self, number, stage=stage, step=step):
-            if steps and steps[-1] == done:
-                steps.append(("killed", 0))
-                raise KeyboardInterrupt
-            steps.append((stage, number))
-            return step(self, number)
+    def counted(self, stage, first, step):
+        if steps and steps[-1] == done:
+            steps.append(("killed", 0))
+            raise KeyboardInterrupt
+        steps.append((stage.name, step))
+        return real(self, stage, first, step)
 
-        monkeypatch.setattr(train.Run, f"{stage}_step", counted)
-    every = [("vision", 0), ("vision", 1), *(("language", i) for i in range(5))]
-    left = every.index(done) + 1
+    monkeypatch.setattr(train.Run, "step", counted)
+    left = EVERY.index(done) + 1
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, *STEPS, "--save-every", "1")
-    assert steps == [*every[:left], ("killed", 0)] and not (tmp_path / "model").exists()
+    assert steps == [*EVERY[:left], ("killed", 0)] and not (tmp_path / "model").exists()
     assert run(tmp_path, *STEPS, "--save-every", "1") == (whole / "model/model.safetensors").read_bytes().hex()
-    assert steps[left + 1 :] == every[left:]
+    assert steps[left + 1 :] == EVERY[left:]
 
 
 def test_a_finished_run_with_more_steps_trains_on(whole, tmp_path):
@@ -102,7 +104,7 @@ def test_the_log_holds_losses_by_task(tmp_path, monkeypatch):
     monkeypatch.setattr(train.Run, "vision_step", lambda self, step: (torch.tensor(float(step)), {"task": 0.5}))
     monkeypatch.setattr(train.Run, "reduce", lambda self, parameters: None)
     monkeypatch.setattr(train.Muon, "step", lambda self, factor: None)
-    run(tmp_path, "--vision-steps", "100", "--steps", "0", "0", "0", "0")
+    run(tmp_path, "--vision-steps", "100", "--text-steps", "0", "--steps", "0", "0", "0", "0")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(line["stage"], line["step"], line["loss"], line["task"]) for line in lines] == [
         ("vision", 50, 24.5, 0.5),
@@ -112,9 +114,9 @@ def test_the_log_holds_losses_by_task(tmp_path, monkeypatch):
 
 def test_vision_targets_name_object_colour_and_word():
     scene = train.scenes.concat(train.random.Random(0), "gun")
-    targets = train.vision_targets([scene])[0]
+    targets = encoding.vision_targets([scene])[0]
     index, count = train.scenes.OBJECTS.index("gun"), len(train.scenes.OBJECTS)
-    colour = train.COLOURS.index(scene.items[0].colour)
-    word = count * 7 + train.WORDS.index("gun")
+    colour = encoding.COLOURS.index(scene.items[0].colour)
+    word = count * 7 + encoding.WORDS.index("gun")
     assert targets.nonzero().flatten().tolist() == sorted([index, count + index * 6 + colour, word])
-    assert len(targets) == train.TARGETS == 24 * 7 + 24 + 18
+    assert len(targets) == encoding.TARGETS == 24 * 7 + 24 + 18
