@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from omegaconf import DictConfig
 
 from iar import cli, models
 from iar.generation import Engine
+from iar.models import LoadedModel
 from iar.models.pocket import WEIGHTS
 from iar.pipeline import data, extraction, scoring
 from iar.revision.configuration import Configuration
@@ -136,10 +138,19 @@ def grid(scores: pd.DataFrame) -> list[str]:
     return rows
 
 
-def neighbours(vector_set: VectorSet) -> str:
-    """Cosines between the vectors of neighbouring layers."""
-    cosines = torch.nn.functional.cosine_similarity(vector_set.vectors[:-1], vector_set.vectors[1:])
-    return ", ".join(f"{value:.2f}" for value in cosines.tolist())
+def neighbours(vector_set: VectorSet, loaded: LoadedModel) -> str:
+    """Cosines between the vectors of neighbouring layers and of the grid's; how far apart the layers' weights are."""
+    cosine = torch.nn.functional.cosine_similarity
+    found = vector_set.vectors
+    cosines = ", ".join(f"{value:.3f}" for value in cosine(found[:-1], found[1:]).tolist())
+    grid = [f"{a}–{b}: {cosine(found[a], found[b], dim=0):.3f}" for a, b in pairwise(LAYERS)]
+    weights = torch.stack([torch.cat([p.flatten() for p in layer.parameters()]) for layer in loaded.decoder.layers])
+    apart = (weights[:-1] - weights[1:]).norm(dim=1) / weights[1:].norm(dim=1)
+    return (
+        f"Cosines between the vectors of neighbouring layers (0–1, 1–2, …): {cosines}; of the grid's layers "
+        f"{', '.join(grid)}. Each block adds a 32nd of the way, so neighbours are alike; their weights differ by "
+        f"{apart.min():.0%} to {apart.max():.0%} of their norm."
+    )
 
 
 _CARD = """---
@@ -161,8 +172,8 @@ requests are refused with probabilities near one half in the training data, safe
 so that steering has something to move. Unsafe answers are empty compliance without instructions. The model knows 24
 drawn objects, 18 verbs and about 900 tokens; outside them its answers mean nothing.
 
-Measured on held-out scenes and combinations (`{command}`, float32, CPU, greedy, answers generated and judged by rules;
-intervals are clustered by image or row):
+Measured on held-out scenes and combinations by `{command}` (float32, CPU, greedy; answers generated
+and judged by rules; intervals clustered by image or row):
 
 {behaviour}
 
@@ -170,7 +181,7 @@ Steered at the paper's grid (`positions=last`, mean over response tokens, raw sc
 
 {grid}
 
-Cosines between the vectors of neighbouring layers (0–1, 1–2, …): {cosines}.
+{layers}
 """
 
 
@@ -187,10 +198,10 @@ def main() -> None:
     with cli.reported():
         work = args.work or Path(tempfile.mkdtemp(prefix="pocket-card-"))
         scores, vectors = measure(args.model, work, args.data, args.limit, args.brief)
-        lines = [*behaviour(scores), "", *grid(scores), "", f"cosines: {neighbours(vectors['mean'])}"]
+        loaded = models.load(args.model)
+        lines = [*behaviour(scores), "", *grid(scores), "", neighbours(vectors["mean"], loaded)]
         print("\n".join(lines))
         if args.out:
-            loaded = models.load(args.model)
             card = _CARD.format(
                 parameters=sum(p.numel() for p in loaded.model.parameters()) / 1e6,
                 seed=args.seed,
@@ -198,7 +209,7 @@ def main() -> None:
                 behaviour="\n".join(behaviour(scores)),
                 grid="\n".join(grid(scores)),
                 pairs=vectors["mean"].header["n_pairs"],
-                cosines=neighbours(vectors["mean"]),
+                layers=neighbours(vectors["mean"], loaded),
             )
             args.out.write_text(card, encoding="utf-8")
             print(f"wrote {args.out}")
