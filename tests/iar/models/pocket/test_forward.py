@@ -46,7 +46,7 @@ def test_equals_transformers_llava(parts, with_image):
         mask = (ids != encoder.tokenizer.pad_token_id).long()
         inputs = {"input_ids": ids, "attention_mask": mask}
         theirs = model(**inputs, **({"pixel_values": pixels} if pixels is not None else {})).logits[where]
-    assert ours.shape == theirs.shape and ours.shape[0] == int(trained.sum()) > 20
+    assert ours.shape == theirs.shape and ours.shape[0] == int(trained.sum()) >= 16
     assert (features is not None) == with_image
     assert theirs.std() > 0.1
     assert (ours - theirs).abs().max() < 1e-4
