@@ -18,6 +18,7 @@ from iar.generation import Engine
 from iar.models import LoadedModel
 from iar.models.pocket import WEIGHTS
 from iar.pipeline import data, extraction, scoring
+from iar.pipeline.settings import check
 from iar.revision.configuration import Configuration
 from iar.vectors import VectorSet
 
@@ -34,6 +35,7 @@ def measure(
         settings = {"data.root": pocket, "vectors": folder / "vectors", "model.path": model, "split": "test"}
         cfg = compose("scoring", [f"{key}={value}" for key, value in settings.items()])
     cfg.limit = limit
+    check(cfg)
     data.prepare(cfg)
     loaded = models.load_from(cfg.model)
     vectors = extraction.ensure(cfg, loaded)

@@ -3,7 +3,8 @@
 One seeded run: the vision tower learns to name what is drawn, the language model to match letters and words, then both
 learn the curriculum together: at 4 layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs
 continue from the last checkpoint; the same command gives the same weights (same machine, same number of workers).
-Without a GPU, one process a core.
+Without a GPU, one process a core. Known flaw, kept because the shipped weights were made with it: each worker fits the
+projector to pictures of its own, so on several workers a run interrupted after that differs from a whole one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -27,6 +27,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from benchmark.pocket import scenes
+from iar import cli
+from iar.console import console
+from iar.errors import UserError
 from iar.models.pocket import WEIGHTS
 from iar.models.pocket.architecture import build, deepen, make_processor
 from iar.models.pocket.curriculum import Example, example, text_example, vision_scene
@@ -141,8 +144,7 @@ class Run:
 
     def reduce(self, parameters: list[nn.Parameter]) -> None:
         """The mean gradient over the workers, clipped to norm 1."""
-        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-        flat = torch.cat([g.flatten() for g in gradients])
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
         if self.workers > 1:
             dist.all_reduce(flat)
             flat /= self.workers
@@ -170,14 +172,13 @@ class Run:
             self.fit_projector()
         task = progress.add_task(stage.name, total=stage.steps, completed=start, loss=0.0) if progress else None
         seen: dict[str, list[float]] = {}
-        began, last = time.time(), stage is self.plan[-1]
+        began, falls = time.time(), stage.name == "vision" or stage is self.plan[-1]
         for step in range(start, stage.steps):
             loss, scores = self.step(stage, first, step)
             if not torch.isfinite(loss):
                 raise SystemExit(f"{stage.name} step {step}: the loss is {loss.item()}; lower --lr")
             self.reduce(parameters)
             warm, left = min(1.0, (step + 1) / 40), 1 - step / stage.steps
-            falls = last or stage.name == "vision"
             optimiser.step(warm * (min(1.0, 1.5 * left + 0.01) if falls else 1.0))
             for name, value in {"loss": loss.item(), **scores}.items():
                 seen.setdefault(name, []).append(value)
@@ -251,9 +252,8 @@ def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     if workers > 1:
-        dist.init_process_group(
-            "gloo", init_method=f"file://{args.out.resolve()}/rendezvous", rank=rank, world_size=workers
-        )
+        meeting = f"file://{args.out.resolve()}/rendezvous"
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=workers)
     run = Run(args, rank, workers)
     columns = (
         TextColumn("{task.description}"),
@@ -261,9 +261,8 @@ def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
         TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=rank > 0) as progress:
-        shown = progress if rank == 0 else None
-        run.train(shown)
+    with Progress(*columns, console=console, disable=rank > 0) as progress:
+        run.train(progress if rank == 0 else None)
     if rank == 0:
         run.export()
         print(f"saved {args.out / 'model'}")
@@ -285,7 +284,10 @@ def main() -> None:
     parser.add_argument("--eager", action="store_true", help="do not compile (slower; needs no C++ compiler)")
     parser.add_argument("--tokenizer", type=Path, default=WEIGHTS, help="folder with tokenizer.json")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    with cli.reported():
+        if not (args.tokenizer / "tokenizer.json").is_file():
+            raise UserError(f"no tokenizer.json in {args.tokenizer}: make one (python -m iar.models.pocket.tokenizer)")
+        args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "rendezvous").unlink(missing_ok=True)
     workers = args.workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
     if workers == 1:
