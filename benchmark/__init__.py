@@ -1,4 +1,6 @@
-"""What a model is asked and how an answer counts. Knows no model: never imports torch or iar."""
+"""What a model is asked and how an answer counts. Knows no model: never imports torch or iar, but for
+`benchmark.speed`, when a figure is run.
+"""
 
 from __future__ import annotations
 

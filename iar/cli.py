@@ -17,9 +17,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmark.errors import DataError
+from iar import records
 from iar.console import console
 from iar.errors import UserError, did_you_mean
+from iar.launching import Command, Task, left
 from iar.pipeline.settings import check
+from iar.records.log import FULL
+
+RESULTS = "optimization_results.yaml"  # which points a sweeper that chooses them found best
+PLUGINS = {
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+    "hydra/launcher/submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher/submitit_slurm": "hydra-submitit-launcher",
+    "hydra/sweeper/optuna": "hydra-optuna-sweeper",
+}
 
 
 def shipped(name: str) -> Path:
@@ -30,17 +41,54 @@ def shipped(name: str) -> Path:
 
 
 def jobs(config: str) -> list[DictConfig]:
-    """The settings of every job of the command line: one, or many where commas make a sweep."""
-    collected: list[DictConfig] = []
+    """The settings of every job of the command line, which none is run of: one, or many where commas make a sweep."""
+    return launch(config, Task(lambda found: None, last=False)).jobs
+
+
+def launch(config: str, task: Task) -> Task:
+    """Has Hydra run the command line's jobs; the grids of a recipe are one sweep.
+
+    Returns:
+        The task of the last grid, which holds what those before it left.
+    """
+    given, last = sys.argv[1:], task.last
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and `reported` prints one line
+    run = hydra.main(version_base="1.3", config_path=str(shipped("conf").resolve()), config_name=config)
     with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that Hydra insists on
-        OmegaConf.register_new_resolver("iar_scratch", lambda: scratch, replace=True)
-        collect = hydra.main(version_base="1.3", config_path=str(shipped("conf").resolve()), config_name=config)
-        for arguments in _with_recipes(sys.argv[1:]):
+        grids = _with_recipes(given)
+        for number, arguments in enumerate(grids, 1):
+            task = Task(task.command, task, last and number == len(grids))
+            task.__module__ = f"iar.{config}"  # Hydra names its jobs after it
+            folder, said = _folder(arguments, scratch)
             GlobalHydra.instance().clear()
-            sys.argv[1:] = arguments
-            collect(collected.append)()
-    return collected
+            first = next((i for i, argument in enumerate(arguments) if _setting(argument)), len(arguments))
+            sys.argv[1:] = [*arguments[:first], *said, *arguments[first:]]  # argparse wants settings side by side
+            try:
+                run(task)()
+            finally:
+                sys.argv[1:] = arguments
+            task.alone += left(folder)
+            results = folder / RESULTS
+            task.results = results.read_text(encoding="utf-8") if results.is_file() else None
+    return task
+
+
+def _setting(argument: str) -> bool:
+    return "=" in argument and not argument.startswith("-")
+
+
+def _folder(arguments: list[str], scratch: str) -> tuple[Path, list[str]]:
+    """Where Hydra and the jobs that run by themselves put their files, and the argument that says so.
+
+    Other processes and machines must see it, and their logs stay; one pass in this process leaves nothing to keep.
+    """
+    given = {key.lstrip("+"): value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if place := given.get("hydra.sweep.dir"):
+        return Path(place), []
+    folder = Path(scratch)
+    if given.get("hydra/launcher", "grid") != "grid":
+        folder = Path("runs/launched") / records.key(arguments=arguments)[:8]
+    return folder, [f"hydra.sweep.dir='{folder}'"]
 
 
 def _with_recipes(arguments: list[str]) -> list[list[str]]:
@@ -84,11 +132,24 @@ def reported(config: str | None = None) -> Iterator[None]:
     except PermissionError as error:
         fail(f"no permission to write {error.filename}: choose another place or change its permissions")
     except OSError as error:
+        if error.errno in FULL:
+            fail(f"{error.strerror}: make room; what is done is kept, and the same command goes on from here")
         place = f"{error.filename}: " if error.filename else ""
         fail(f"{place}{error.strerror or error}")
+    except _of_launchers() as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        fail(f"a job broke off: {'; '.join(lines[:2])}; the same command goes on from here")
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on from here", style="yellow")
         sys.exit(130)
+
+
+def _of_launchers() -> tuple[type[Exception], ...]:
+    """What submitit and joblib raise for a job that was killed or never began; asked for when something was raised."""
+    submitit = sys.modules.get("submitit.core.utils")
+    loky = sys.modules.get("joblib.externals.loky.process_executor")
+    found = (submitit.FailedJobError, submitit.UncompletedJobError) if submitit else ()
+    return (*found, loky.TerminatedWorkerError) if loky else found
 
 
 def fail(message: str) -> None:
@@ -96,20 +157,30 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
-def main(config: str, command: Callable[[list[DictConfig]], None]) -> None:
-    """Runs a command on the jobs of its command line."""
+def main(config: str, command: Command, gather: Callable[[list[DictConfig]], Path] | None = None) -> None:
+    """Runs a command on the jobs of its command line.
+
+    Args:
+        gather: Puts together what jobs left that ran by themselves (`iar.launching.left`); returns the run folder.
+    """
     with reported(config):
-        GlobalHydra.instance().clear()
-        found = jobs(config)
-        for cfg in found:
-            check(cfg)
-        if found:  # --help and --cfg print and leave no job
-            command(found)
+        task = launch(config, Task(command))
+        if task.jobs and not task.called:  # no sweep: one job, which Hydra has only composed
+            for cfg in task.jobs:
+                check(cfg)
+            command(task.jobs)
+        folder = task.done.folder if task.done else None
+        if task.alone and gather:
+            folder = gather(task.alone)
+        if folder and task.results:
+            (folder / RESULTS).write_text(task.results, encoding="utf-8")
 
 
 def _missing(error: MissingConfigException) -> str:
     wanted = error.missing_cfg_file
     name = str(wanted[0] if isinstance(wanted, (list, tuple)) else wanted)
+    if plugin := PLUGINS.get(name):
+        return f"{name} needs a plugin of Hydra's: pip install {plugin}"
     group, _, option = name.rpartition("/")
     return f"unknown {group or 'setting'} {option!r}: {did_you_mean(option, error.options or [])}"
 

@@ -11,7 +11,7 @@ from iar.errors import UserError
 
 def run(jobs: list[DictConfig]) -> None:
     from iar import models
-    from iar.pipeline import data, extraction
+    from iar.pipeline import data, executor, extraction
     from iar.revision import Configuration
     from iar.vectors.table import layer_table
 
@@ -31,11 +31,11 @@ def run(jobs: list[DictConfig]) -> None:
             with open_dict(cfg.pairs):
                 cfg.pairs.limit = cfg.limit
         data.prepare(cfg)
-        loaded = models.load_from(cfg.model)
-        if cfg.shard is not None:
+        if executor.kind(cfg) == "local" and cfg.shard is not None:
+            loaded = models.load_from(cfg.model)
             print(*extraction.extract_part(cfg, loaded, list(asked), cfg.shard), sep="\n")
             continue
-        for source, vectors in extraction.extract(cfg, loaded, list(asked)).items():
+        for source, vectors in executor.extract(cfg, list(asked)).items():
             console.print(layer_table(vectors))
             print(extraction.path(cfg, source))
 

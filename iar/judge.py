@@ -1,28 +1,126 @@
-"""``python -m iar.judge RUN_DIR``: verdicts and scores again, from the answers of a run."""
+"""``python -m iar.judge RUN_DIR``: verdicts and scores again, from a run's answers; ``calibrate``: a judge measured.
+
+Arguments of the form KEY=VALUE are settings (conf/judge.yaml) and may stand anywhere among the others.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
+
+from omegaconf import DictConfig
 
 from iar import cli
+from iar.errors import UserError
+from iar.judges.judge import Item, Judge
+
+HELP = """\
+Judge the answers of a run again, without generating: rewrites verdicts.jsonl and scores.csv.
+Or measure a judge against people's labels: calibrate.
+
+  python -m iar.judge RUN_DIR [KEY=VALUE ...]
+  python -m iar.judge calibrate --labels FILE [FILE ...] [KEY=VALUE ...]
+
+What would GPT-4o-mini cost on this run, and then the same within five dollars (OPENAI_API_KEY is in the environment):
+
+  python -m iar.judge runs/sweep-1a2b3c4d judge=gpt-4o-mini dry_run=true
+  python -m iar.judge runs/sweep-1a2b3c4d judge=gpt-4o-mini budget.usd=5
+
+A judge of your own on a local server (vLLM, llama.cpp, transformers serve), with the authors' own prompt:
+
+  python -m iar.judge runs/sweep-1a2b3c4d judge=server judge.endpoint.model=NAME \\
+      judge.endpoint.base_url=http://localhost:8000/v1 judge.prompt_file=prompt.txt
+
+How far does the judge agree with people, and what does it add to SRA? XSTest's files of labelled completions, or a CSV
+with the columns query, answer, label (and category, reference, cluster):
+
+  python -m iar.judge calibrate --labels xstest_v2_completions_gpt4.csv mine.csv judge=llama-guard
+
+Judges (judge=NAME): {judges}
+Settings, with their defaults: judge.* (conf/judge/NAME.yaml), dry_run=false, budget.usd=null, budget.tokens=null,
+cache=runs/cache, run=null (folder of calibrate). The same command again goes on where it was interrupted.
+"""
+_SETTING = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@-]*=")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        cli.fail(f"{message}: see python -m iar.judge --help")
+        raise AssertionError
+
+
+def judge_again(folder: Path, cfg: DictConfig) -> None:
+    from iar.pipeline import judging, scoring, summary, verdicts
+
+    by = judging.configured(cfg)
+    if cfg.dry_run:
+        _estimate(by, verdicts.to_judge(folder))
+        return
+    run, asked = verdicts.judge_again(folder, by)
+    configurations = summary.configurations(folder)
+    split = run.definition["data"]["split"]
+    summary.show(scoring.tabulate(run, asked, configurations), configurations, str(folder), split)
+    files = [folder / "verdicts.jsonl", folder / "scores.csv", folder / "judges.csv"]
+    print(*(file for file in files if file.exists()), sep="\n")
+
+
+def calibrate(files: list[Path], cfg: DictConfig) -> None:
+    from iar.pipeline import calibration, judging
+
+    by = judging.configured(cfg)
+    if cfg.dry_run:
+        _estimate(by, [answer.item for answer in calibration.read(files)])
+        return
+    folder = calibration.measure(files, by, cfg.run)
+    print(folder / "calibration.csv", folder / "confusion.csv", sep="\n")
+
+
+def _estimate(by: Judge, items: Sequence[Item]) -> None:
+    from iar.pipeline import judging
+
+    print(f"{by.name}: {len(items):,} answers to judge; {judging.estimate(by, items) or 'no requests, no cost'}")
+
+
+def _settings(overrides: list[str]) -> DictConfig:
+    """conf/judge.yaml with the command line's settings; Hydra reads them from ``sys.argv``."""
+    if several := [override for override in overrides if override.startswith("judge=") and "," in override]:
+        names = several[0].removeprefix("judge=").strip("[]")
+        raise UserError(f"{several[0]}: one judge at a time, or their vote: judge=panel judge.members=[{names}]")
+    sys.argv[1:] = overrides
+    found = cli.jobs("judge")
+    if len(found) != 1:
+        raise UserError("one judge at a time: a setting of several values makes several")
+    return found[0]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
+    arguments = sys.argv[1:]
+    overrides = [a for a in arguments if _SETTING.match(a) and not Path(a).exists()]
+    rest = [a for a in arguments if a not in overrides]
+    judges = sorted(file.stem for file in (cli.shipped("conf") / "judge").glob("*.yaml"))
+    parser = _Parser(
         prog="python -m iar.judge",
-        description="Judge the answers of a run again, without generating: rewrites verdicts.jsonl and scores.csv.",
+        usage=argparse.SUPPRESS,
+        description=HELP.format(judges=", ".join(judges)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder that iar.sweep or iar.evaluate wrote")
-    args = parser.parse_args()
-    with cli.reported():
-        from iar.pipeline import scoring, summary, verdicts
-
-        run, asked = verdicts.judge_again(args.run)
-        configurations = summary.configurations(args.run)
-        split = run.definition["data"]["split"]
-        summary.show(scoring.tabulate(run, asked, configurations), configurations, str(args.run), split)
-        print(args.run / "verdicts.jsonl", args.run / "scores.csv", sep="\n")
+    parser.add_argument("run", metavar="RUN_DIR", help="folder that iar.sweep or iar.evaluate wrote, or: calibrate")
+    parser.add_argument("--labels", nargs="+", type=Path, metavar="FILE", help="of calibrate: CSV, JSON Lines or JSON")
+    args = parser.parse_args(rest)
+    with cli.reported("judge"):
+        if args.run == "calibrate" and args.labels is None:
+            raise UserError("calibrate needs labelled answers: --labels FILE [FILE ...]")
+        if args.run != "calibrate" and args.labels is not None:
+            raise UserError("--labels is of calibrate: python -m iar.judge calibrate --labels FILE")
+        cfg = _settings(overrides)
+        if args.labels is not None:
+            calibrate(args.labels, cfg)
+        else:
+            judge_again(Path(args.run), cfg)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,21 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the scores with 95 %% intervals as Markdown")
     args = parser.parse_args()
     with cli.reported():
-        from iar.pipeline import summary
+        from iar.pipeline import methods, summary
         from iar.records import Run
 
         scores, configurations = summary.read(args.run)
         split = Run.at(args.run).definition.get("data", {}).get("split", "validation")
+        compared = (args.run / methods.FILES[0]).is_file()  # by iar.evaluate
         if args.markdown:
-            print(summary.markdown(scores, configurations, split))
+            shown = methods.markdown(args.run, scores, configurations) if compared else None
+            print(shown or summary.markdown(scores, configurations, split))
             return
-        summary.show(scores, configurations, args.title or str(args.run), split)
+        title = args.title or str(args.run)
+        if compared:
+            methods.show(args.run, scores, configurations, title)
+        else:
+            summary.show(scores, configurations, title, split)
         print(*summary.draw(args.run, scores, configurations, args.title, split), sep="\n")
 
 

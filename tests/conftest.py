@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from iar.models.checkpoint import LoadedModel
+    from tests.iar.remote_server import ChatServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +29,15 @@ def test_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def chat_server() -> Iterator[Callable[..., ChatServer]]:
+    """Start a real server that speaks the OpenAI chat format: chat_server(answer, faults=0.3) -> ChatServer."""
+    from tests.iar.remote_server import ChatServer
+
+    with ExitStack() as servers:
+        yield lambda *args, **options: servers.enter_context(ChatServer(*args, **options))
 
 
 CHAT_TEMPLATE = (

@@ -33,12 +33,13 @@ def write_instructions(root: Path, rng: Random, count: int) -> None:
     """Safe against unsafe requests of the training split in the same template, image and text half in turn.
 
     The sides differ in the object shown (image half, same text) or in the object or the verb (text half, same mode).
+    The safe one is answered and the unsafe one refused: they are demonstrations too.
     """
     lines = []
     for i in range(count):
         safe, unsafe = _text_contrast(rng) if i % 2 else _image_contrast(rng)
-        sides = {"safe": _side(root, "instructions", f"{i:04d}_safe", safe)}
-        sides["unsafe"] = _side(root, "instructions", f"{i:04d}_unsafe", unsafe)
+        sides = {"safe": _side(root, "instructions", f"{i:04d}_safe", safe) | {"response": safe.helping}}
+        sides["unsafe"] = _side(root, "instructions", f"{i:04d}_unsafe", unsafe) | {"response": unsafe.refusing}
         lines.append(json.dumps({"id": f"{i:04d}", "category": _category(unsafe.object)} | sides))
     (root / "instructions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -1,58 +1,33 @@
-"""Answers for samples x configurations: one row for each, mixed freely in a batch."""
+"""Answers for samples x configurations: each distinct one is a row, generated once, with what rows share shared."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from benchmark.sample import Sample
-from iar import records
+from iar.console import console
 from iar.errors import UserError, did_you_mean
-from iar.generation.sampling import GumbelSampling, Sampling
+from iar.generation import alone, shared, tree
+from iar.generation.answer_key import answer_key
+from iar.generation.answering import Generation
+from iar.generation.row import Row, read
+from iar.generation.sampling import Sampling
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
+from iar.prompting import Compose, Conversation, Turn, plain
 from iar.revision.configuration import Configuration
 from iar.revision.direction import Revision, directions
-from iar.revision.hooks import steering
 from iar.vectors.file import digest
 from iar.vectors.vector_set import VectorSet
 
-
-@dataclass(frozen=True)
-class Generation:
-    """One answer.
-
-    Attributes:
-        answer: The generated text without special tokens and surrounding whitespace; empty when there is an error.
-        tokens: Number of generated tokens, the closing end-of-turn token not counted.
-        error: Why there is no answer (an unreadable image, say), else None.
-        key: Digest of everything that could change the answer; empty when there is an error.
-    """
-
-    sample: Sample
-    configuration: Configuration
-    answer: str
-    tokens: int
-    error: str | None
-    key: str
-
-
-@dataclass
-class _Row:
-    """One request, and who asked it: identical requests are generated once."""
-
-    key: str
-    prompt: str
-    images: tuple[Path, ...]
-    length: int
-    configuration: Configuration
-    owners: list[tuple[Sample, Configuration]] = field(default_factory=list)
+SHARING = ("auto", "plain")
 
 
 class Engine:
@@ -61,11 +36,15 @@ class Engine:
     Args:
         vectors: Name of a vector file (`Configuration.source`) -> its revision vectors; may be empty when only the
             baseline is asked.
-        batch_size: Rows a batch.
+        batch_size: Rows a batch, where nothing is shared.
         sampling: Sample rather than decode greedily; each row's draws depend on its own key and the seed alone.
+        compose: What is said for a sample under a configuration; by default its prompt alone.
+        sharing: ``auto``: what configurations and questions have in common is computed once, as far as a check of the
+            model against the plain path finds it exact (`iar.generation.tree`). ``plain``: nothing is shared.
+        max_kv_gib: Memory for the keys and values of what is shared, in GiB.
 
     Raises:
-        UserError: The model has no chat template.
+        UserError: The model has no chat template; an unknown way of sharing, or no memory for it.
     """
 
     def __init__(
@@ -74,13 +53,23 @@ class Engine:
         vectors: Mapping[str, VectorSet],
         batch_size: int = 128,
         sampling: Sampling | None = None,
+        compose: Compose = plain,
+        sharing: str = "auto",
+        max_kv_gib: float = 4.0,
     ) -> None:
+        if sharing not in SHARING:
+            raise UserError(f"unknown generation.sharing {sharing!r}: {did_you_mean(str(sharing), SHARING)}")
+        if not max_kv_gib > 0:
+            raise UserError(f"generation.max_kv_gib={max_kv_gib} is no memory: give a number such as 4")
         self.loaded = loaded
         self.vectors = vectors
         self.batch_size = batch_size
         self.sampling = sampling
+        self.compose = compose
+        self.max_kv_gib = max_kv_gib
+        self._sharing: str | None = None if sharing == "auto" else sharing
         self._digests = {source: digest(vector_set) for source, vector_set in vectors.items()}
-        chat.render(loaded, "")  # a model that cannot be asked at all is no error of single rows
+        chat.converse(loaded, (Turn("user", ""),))  # a model that cannot be asked at all is no error of single rows
 
     def run(
         self,
@@ -103,24 +92,37 @@ class Engine:
         """
         configurations = list(configurations)
         added = {c: directions(c, self._vectors_for(c)) for c in configurations}
-        rows: dict[str, _Row] = {}
+        rows: dict[str, Row] = {}
         for sample in samples:
             wanted = [c for c in configurations if (sample.id, c.name) not in skip]
             if not wanted:
                 continue
-            try:
-                images = [records.image_digest(path) for path in sample.images]
-                prompt = chat.render(self.loaded, sample.prompt, len(images))
-            except UserError as error:
-                yield from (Generation(sample, c, "", 0, str(error), "") for c in wanted)
-                continue
-            length = chat.text_length(self.loaded, prompt)
             for configuration in wanted:
-                key = self._key(sample.prompt, images, configuration, max_new_tokens)
-                row = rows.setdefault(key, _Row(key, prompt, sample.images, length, configuration))
-                row.owners.append((sample, configuration))
-        for batch in self._batches(rows.values()):
-            yield from self._answer(batch, added, max_new_tokens)
+                try:
+                    conversation = self.compose(sample, configuration)
+                    key = self._key(conversation, configuration, max_new_tokens)
+                    prompt = chat.converse(self.loaded, conversation)
+                except UserError as error:
+                    yield Generation(sample, configuration, "", 0, str(error), "")
+                    continue
+                if key not in rows:
+                    images, length = _images(conversation), chat.text_length(self.loaded, prompt)
+                    rows[key] = Row(key, prompt, images, length, configuration)
+                rows[key].owners.append((sample, configuration))
+        if rows:
+            batches = self._batches(rows.values()) if self.sharing == "plain" else shared.blocks(rows.values())
+            for batch in batches:
+                yield from self._answer(batch, added, max_new_tokens)
+
+    @property
+    def sharing(self) -> str:
+        """``tree``, ``expanded`` or ``plain``; the model is checked when it is first asked, and a fallback said."""
+        if self._sharing is None:
+            found = tree.self_check(self.loaded)
+            self._sharing = found.mode
+            if found.mode != "tree":
+                console.print(f"model {self.loaded.id!r}: {found.reason}")
+        return self._sharing
 
     def key(self, sample: Sample, configuration: Configuration, max_new_tokens: int) -> str:
         """The key of the answer that `run` would give: a record with another key is another question's answer.
@@ -128,50 +130,74 @@ class Engine:
         Raises:
             UserError: An image cannot be read.
         """
-        images = [records.image_digest(path) for path in sample.images]
-        return self._key(sample.prompt, images, configuration, max_new_tokens)
+        return self._key(self.compose(sample, configuration), configuration, max_new_tokens)
+
+    def describe(self) -> dict[str, Any]:
+        """The model and the vectors, as part of a run's definition."""
+        loaded = self.loaded
+        model = {"id": loaded.id, "revision": loaded.revision, "dtype": loaded.dtype, "digest": loaded.fingerprint}
+        return {"model": model, "vectors": dict(self._digests)}
 
     def check(self, configuration: Configuration) -> None:
-        """Raises what `run` would raise for this configuration.
+        """Raises what `run` would raise for this configuration, and what would be wrong with each of its rows.
 
         Raises:
-            UserError: No vectors for it, or a layer outside the model.
+            UserError: No vectors for it, or a layer outside the model; a chat template or a processor that does not
+                take the demonstrations' turns and images.
         """
         directions(configuration, self._vectors_for(configuration))
+        if configuration.shots:
+            self._check_shots(configuration)
+
+    def _check_shots(self, configuration: Configuration) -> None:
+        """The demonstrations, read and encoded as they will be, before a question that brings an image itself."""
+        question = Sample("", "", "", "Is it?", (), "", "")
+        conversation = self.compose(question, configuration)
+        if images := _images(conversation):
+            conversation = (*conversation[:-1], replace(conversation[-1], images=images[:1]))
+        opened = [chat.open_image(path) for path in _images(conversation)]
+        try:
+            chat.encode_rendered(self.loaded, chat.converse(self.loaded, conversation), opened)
+        except UserError as error:
+            shown = f"{len(opened)} images in {len(conversation)} turns"
+            raise UserError(
+                f"{configuration.name} shows {shown}, which model {self.loaded.id!r} does not take: leave fewshot "
+                f"out, or take a model that reads several images ({error})"
+            ) from error
 
     def _vectors_for(self, configuration: Configuration) -> VectorSet | None:
-        if configuration.method == "none":
+        if not configuration.steered:
             return None
         if self.vectors and configuration.source not in self.vectors:
             raise UserError(f"no vectors {configuration.source!r}: {did_you_mean(configuration.source, self.vectors)}")
         return self.vectors.get(configuration.source)
 
-    def _key(self, prompt: str, images: list[str], configuration: Configuration, max_new_tokens: int) -> str:
-        steered = configuration.method != "none"
-        return records.key(
-            prompt=prompt,
-            images=images,
-            decoding={"max_new_tokens": max_new_tokens}
-            | ({"method": "sampling"} | asdict(self.sampling) if self.sampling else {"method": "greedy"}),
+    def _key(self, conversation: Conversation, configuration: Configuration, max_new_tokens: int) -> str:
+        return answer_key(
+            conversation,
+            configuration,
+            max_new_tokens,
             model=self.loaded.fingerprint,
-            configuration=configuration.to_dict() if steered else {"method": "none"},
-            vectors=self._digests[configuration.source] if steered else None,
+            vectors=self._digests,
+            sampling=self.sampling,
         )
 
-    def _batches(self, rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-        """Longest first, so that a batch too big fails at once; text-only rows apart from rows with images.
+    def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Longest first, so that a batch too big fails at once; rows of as many images together, text-only rows apart.
 
+        Padding with images is not nothing to every family: before a row's first image, Mllama looks at all there are.
         One prompt's configurations stay together: its image is preprocessed once for all of them.
         """
         ordered = sorted(rows, key=lambda row: (len(row.images), row.length, row.prompt, row.images), reverse=True)
-        for _, group in groupby(ordered, key=lambda row: bool(row.images)):
+        for _, group in groupby(ordered, key=lambda row: len(row.images)):
             alike = list(group)
             for start in range(0, len(alike), self.batch_size):
                 yield alike[start : start + self.batch_size]
 
     def _answer(
-        self, batch: list[_Row], added: Mapping[Configuration, Revision], max_new_tokens: int
+        self, batch: list[Row], added: Mapping[Configuration, Revision], max_new_tokens: int
     ) -> Iterator[Generation]:
+        start = time.perf_counter()
         encoded: dict[tuple[str, tuple[Path, ...]], dict[str, Tensor] | UserError] = {}
         for row in batch:
             question = (row.prompt, row.images)
@@ -189,64 +215,31 @@ class Engine:
             else:
                 askable.append(row)
                 features.append(inputs)
-        if askable:
-            answers = self._generate(askable, features, added, max_new_tokens)
-            for row, (answer, tokens) in zip(askable, answers, strict=True):
-                yield from (Generation(s, c, answer, tokens, None, row.key) for s, c in row.owners)
+        for index, (answer, tokens) in self._generate(askable, features, added, max_new_tokens):
+            row, inputs = askable[index], features[index]
+            asked, now = inputs["input_ids"].shape[1], time.perf_counter()
+            seconds, start = (now - start) / len(row.owners), now
+            yield from (Generation(s, c, answer, tokens, None, row.key, seconds, asked) for s, c in row.owners)
 
     def _generate(
         self,
-        rows: list[_Row],
+        rows: list[Row],
         features: list[dict[str, Tensor]],
         added: Mapping[Configuration, Revision],
         max_new_tokens: int,
-    ) -> list[tuple[str, int]]:
-        loaded, tokenizer = self.loaded, self.loaded.tokenizer
-        model: Any = loaded.model  # generate() comes from a mixin that type checkers cannot follow
-        batch = chat.collate(loaded, features, side="left")
-        ends = _end_tokens(loaded)
-        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), 0)
-        vectors = [added[row.configuration] for row in rows]
-        positions = [row.configuration.positions for row in rows]
-        # Sampling is greedy decoding of perturbed logits, so that a row's draws do not depend on its batch.
-        perturb = [GumbelSampling(self.sampling, [row.key for row in rows])] if self.sampling else None
-        stopping = {"stop_strings": list(loaded.stop), "tokenizer": tokenizer} if loaded.stop else {}
-        with torch.no_grad(), steering(loaded.decoder, vectors, positions):
-            # Sampling settings a checkpoint may bring along are unset: they mean nothing to greedy decoding.
-            generated = model.generate(
-                **batch,
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                logits_processor=perturb,
-                num_beams=1,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                pad_token_id=pad,
-                eos_token_id=sorted(ends) or None,
-                **stopping,
-            )
-        if perturb and perturb[0].prompt_length is None:  # Janus' own generate() drops it (transformers 5.23)
-            raise UserError(f"model {loaded.id!r} cannot be sampled, its generate() ignores it: take another model")
-        answers = []
-        for ids in generated[:, batch["input_ids"].shape[1] :].tolist():
-            ids = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
-            text = chat.until_stop(loaded, whole := _decode(tokenizer, ids))
-            if text != whole:  # the tokens of the stopping text are no tokens of the answer
-                ids = ids[: next(n for n in range(len(ids)) if len(_decode(tokenizer, ids[: n + 1])) > len(text))]
-            answers.append((text.strip(), len(ids)))
-        return answers
+    ) -> Iterator[tuple[int, tuple[str, int]]]:
+        """Index of a row, and its answer with the number of its tokens."""
+        if not rows:
+            return
+        revisions = [added[row.configuration] for row in rows]
+        if self.sharing == "plain":
+            found = alone.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling)
+        else:
+            limits = shared.limits(self.loaded, self.max_kv_gib)
+            found = shared.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling, limits)
+        for index, ids in found:
+            yield index, read(self.loaded, ids)
 
 
-def _decode(tokenizer: Any, ids: list[int]) -> str:
-    text: str = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return text
-
-
-def _end_tokens(loaded: LoadedModel) -> set[int]:
-    """The tokens that end an answer: the generation config's, else the tokenizer's."""
-    config = loaded.model.generation_config
-    ends = config.eos_token_id if config is not None else None
-    if ends is None:
-        ends = loaded.tokenizer.eos_token_id
-    return set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
+def _images(conversation: Conversation) -> tuple[Path, ...]:
+    return tuple(path for turn in conversation for path in turn.images)

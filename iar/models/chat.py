@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
@@ -15,6 +16,7 @@ from transformers import BatchFeature
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.templates import TEMPLATES
+from iar.prompting import Conversation
 
 
 def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | None = None) -> str:
@@ -27,14 +29,8 @@ def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | No
         UserError: The text holds the model's image token; the model has no chat template, or one whose prompt is not
             the beginning of the conversation with its answer.
     """
-    if getattr(loaded.processor, "chat_template", None) is None:
-        raise UserError(
-            f"model {loaded.id!r} has no chat template: say which with model.template="
-            f"{'|'.join(TEMPLATES)}, or use an instruction-tuned checkpoint"
-        )
-    image_token = getattr(loaded.processor, "image_token", None)
-    if isinstance(image_token, str) and image_token in text:
-        raise UserError(f"the prompt holds {image_token!r}, which model {loaded.id!r} reads as a place for an image")
+    _require_template(loaded)
+    _check_text(loaded, text)
     user = _turn(loaded, "user", text, n_images)
     prompt = str(loaded.processor.apply_chat_template([user], add_generation_prompt=True, tokenize=False))
     if response is None:
@@ -49,6 +45,22 @@ def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | No
             "so responses cannot be teacher-forced with it"
         )
     return full[: start + len(response)]
+
+
+def converse(loaded: LoadedModel, conversation: Conversation) -> str:
+    """A whole conversation, its last user turn open for the answer.
+
+    Raises:
+        UserError: As `render`; the chat template refuses the conversation (a system turn, say).
+    """
+    _require_template(loaded)
+    for turn in conversation:
+        _check_text(loaded, turn.text)
+    messages = [_turn(loaded, turn.role, turn.text, len(turn.images)) for turn in conversation]
+    try:
+        return str(loaded.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    except TemplateError as error:
+        raise UserError(f"the chat template of model {loaded.id!r} refuses the conversation: {error}") from error
 
 
 def until_stop(loaded: LoadedModel, answer: str) -> str:
@@ -163,6 +175,20 @@ def collate(loaded: LoadedModel, rows: Sequence[Mapping[str, Tensor]], side: str
             parts.append(value)
         batch[name] = torch.cat(_same_trailing_shape(parts))
     return BatchFeature(batch).to(loaded.device, loaded.model.dtype)  # the dtype is for floating point tensors alone
+
+
+def _require_template(loaded: LoadedModel) -> None:
+    if getattr(loaded.processor, "chat_template", None) is None:
+        raise UserError(
+            f"model {loaded.id!r} has no chat template: say which with model.template="
+            f"{'|'.join(TEMPLATES)}, or use an instruction-tuned checkpoint"
+        )
+
+
+def _check_text(loaded: LoadedModel, text: str) -> None:
+    image_token = getattr(loaded.processor, "image_token", None)
+    if isinstance(image_token, str) and image_token in text:
+        raise UserError(f"the prompt holds {image_token!r}, which model {loaded.id!r} reads as a place for an image")
 
 
 def _turn(loaded: LoadedModel, role: str, text: str, n_images: int = 0) -> dict[str, Any]:

@@ -185,8 +185,13 @@ def load_from(settings: Any) -> LoadedModel:
     ``device=auto`` takes a GPU if there is one.
 
     Raises:
-        UserError: As `load`.
+        UserError: As `load`; the model runs at an endpoint.
     """
+    if settings.get("kind") == "endpoint":
+        raise UserError(
+            f"model {settings.name} runs at an endpoint, where its activations are out of reach: take an open model, "
+            "such as model=qwen2.5-vl-7b"
+        )
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -47,10 +47,10 @@ def chosen(how: object, scores: pd.DataFrame, configurations: Sequence[Configura
 
 
 def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration]) -> set[str | None]:
-    lines: dict[tuple[str, str], list[Configuration]] = {}
+    lines: dict[tuple[str, str, str], list[Configuration]] = {}  # one that is prompted alone is a line of one point
     for configuration in configurations:
-        if configuration.method == "iar":
-            lines.setdefault((configuration.place, configuration.variant), []).append(configuration)
+        if configuration.steering != "random" and configuration.method != "none":
+            lines.setdefault(_line(configuration), []).append(configuration)
     best: list[Configuration] = []
     # Random directions are never recommended, but here each competes with itself alone.
     candidates = points.assign(method=points["method"].replace("random", "iar")).set_index("configuration", drop=False)
@@ -60,6 +60,10 @@ def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration])
         if name in (None, "none"):
             name = candidates.loc[names]["safety"].idxmax() if candidates.loc[names]["safety"].notna().any() else None
         best += [c for c in line if c.name == name]
-    pushes = {(c.place, c.variant, c.strength) for c in best}
-    controls = [c for c in configurations if c.method == "random" and (c.place, c.variant, c.strength) in pushes]
+    pushes = {(*_line(c), c.strength) for c in best}
+    controls = [c for c in configurations if c.steering == "random" and (*_line(c), c.strength) in pushes]
     return {c.name for c in best + controls}
+
+
+def _line(configuration: Configuration) -> tuple[str, str, str]:
+    return configuration.said, configuration.place, configuration.variant

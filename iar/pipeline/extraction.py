@@ -85,7 +85,7 @@ def ensure(
     found: dict[str, VectorSet] = {}
     headed = {c.source for c in configurations if c.heads}
     for name, own in pair_sets.items():
-        wanted = {c.source: c for c in configurations if c.method != "none" and c.pairs == name}
+        wanted = {c.source: c for c in configurations if c.steered and c.pairs == name}
         if own.level == "layer" and headed & set(wanted):
             raise UserError("level=layer reads no heads, and heads=… asks for some: leave one of them out")
         missing = [c for source, c in wanted.items() if not path(cfg, source).exists()]

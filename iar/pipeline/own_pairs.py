@@ -132,7 +132,7 @@ def _answers(
         known = {record["key"]: record for record in log.read()}
         task = progress.add_task("answers", total=len(rounds) * len(requests))
         for number, (before, sampling) in enumerate(rounds):
-            engine, samples = Engine(loaded, {}, cfg.batch_size, sampling=sampling), []
+            engine, samples = Engine(loaded, {}, cfg.batch_size, sampling=sampling, **cfg.generation), []
             for request in requests:
                 sample = _sample(request, before)
                 record = known.get(engine.key(sample, Configuration(), cfg.model.max_new_tokens))

@@ -5,21 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from iar.errors import UserError
-from iar.models.checkpoint import LoadedModel
-from iar.revision.configuration import Configuration
+from iar.errors import UserError, did_you_mean
+from iar.prompting import few_shot, reminder
+from iar.revision.configuration import Configuration, canonical
 from iar.vectors import policy
+
+if TYPE_CHECKING:
+    from iar.models.checkpoint import LoadedModel
 
 # What may differ between the jobs of one run; everything else defines the run.
 AXES = (
     "method", "layer", "heads", "strength", "scale", "positions", "pairs", "estimator", "tokens", "seed", "controls",
-    "benchmark",
+    "reminder", "shots", "shots_by", "shots_seed", "benchmark",
 )  # fmt: skip
 LAYER = 14  # of the published setting
+STEERING = {"iar", "random"}
 
 
 @dataclass(frozen=True)
@@ -50,28 +54,29 @@ def plan(jobs: Sequence[DictConfig]) -> Plan:
     shared = _shared(first)
     for job in jobs[1:]:
         if different := [key for key, value in _shared(job).items() if value != shared[key]]:
-            raise UserError(f"one sweep has one {different[0]}: run iar.sweep once for each value of {different[0]!r}")
+            raise UserError(f"one run has one {different[0]}: run again for each value of {different[0]!r}")
     for name in {str(name) for job in jobs for name in job.benchmark}:
         if len({str(job.benchmark[name]) for job in jobs if name in job.benchmark}) > 1:
             raise UserError(f"one run has one protocol of {name}: run again for the other, into another folder")
     cfg = first.copy()
     with open_dict(cfg):  # jobs may have a benchmark each
         cfg.benchmark = OmegaConf.merge({}, *(job.benchmark for job in jobs))
-    asked = list(dict.fromkeys(configuration(job) for job in jobs))
-    steered = [c for c in asked if c.method != "none"]
+    asked = [c for c in dict.fromkeys(configuration(job) for job in jobs) if c.method != "none"]
     seeds = {configuration(job): int(job.get("controls", 0)) for job in reversed(jobs)}
-    controls = _controls({c: seeds[c] for c in steered})
-    return Plan(cfg, (Configuration(), *steered, *controls), _pair_sets(jobs))
+    controls = _controls({c: seeds[c] for c in asked if c.steered})
+    return Plan(cfg, tuple(dict.fromkeys((Configuration(), *asked, *controls))), _pair_sets(jobs))
 
 
 def configuration(cfg: DictConfig) -> Configuration:
-    """The configuration of one job.
+    """The configuration of one job; settings of parts that its method does not have are left out.
 
     Raises:
-        UserError: An unknown name, or a layer or strength that is no number.
+        UserError: An unknown name, or a layer, a strength or a number of shots that is none.
     """
-    if cfg.method == "none":
-        return Configuration()
+    parts = canonical(str(cfg.method)).split("+")
+    said = _said(cfg, parts)
+    if not STEERING & set(parts):
+        return Configuration(method=cfg.method, **said)
     policy.check(cfg.tokens)
     heads = _number(int, "heads", cfg.heads)
     return Configuration(
@@ -84,8 +89,25 @@ def configuration(cfg: DictConfig) -> Configuration:
         estimator=cfg.estimator,
         tokens=cfg.tokens,
         heads=heads,
-        seed=cfg.seed if cfg.method == "random" else 0,
+        seed=cfg.seed if "random" in parts else 0,
+        **said,
     )
+
+
+def _said(cfg: DictConfig, parts: Sequence[str]) -> dict[str, Any]:
+    """The settings of what is said around the question, as fields of `Configuration`."""
+    said: dict[str, Any] = {}
+    if "prompt" in parts:
+        said["reminder"] = str(cfg.reminder)
+        reminder.check(said["reminder"])
+    if "fewshot" in parts:
+        said["shots"] = _number(int, "shots", cfg.shots)
+        if said["shots"] < 1:
+            raise UserError(f"shots={cfg.shots} shows nothing: a shot is a safe-unsafe pair, try shots=1 or shots=2")
+        if cfg.shots_by not in few_shot.BY:
+            raise UserError(f"unknown shots_by {cfg.shots_by!r}: {did_you_mean(str(cfg.shots_by), few_shot.BY)}")
+        said |= {"shots_by": cfg.shots_by, "shots_seed": _number(int, "shots_seed", cfg.shots_seed)}
+    return said
 
 
 def _layers(layer: Any, heads: int) -> tuple[int, ...]:
@@ -101,6 +123,7 @@ def _layers(layer: Any, heads: int) -> tuple[int, ...]:
 def _number(kind: type, name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, kind)):
         examples = {"layer": "a layer index such as 14", "heads": "a number of heads such as 48"}
+        examples |= {"shots": "a number of pairs such as 2", "shots_seed": "a seed such as 0"}
         wanted = examples.get(name, "a number such as 1.5")
         raise UserError(f"{name}={value!r} is not {wanted}")
     if not math.isfinite(float(value)):  # type: ignore[arg-type]
@@ -139,7 +162,12 @@ def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:
         chosen = [c for c in real if (c.layers, c.heads) == middle]
         # Estimators have the same length, so one control serves them all; under sigma each has its own length.
         controls += [
-            replace(c, method="random", estimator=c.estimator if c.scale == "sigma" else "mms", seed=seed)
+            replace(
+                c,
+                method="+".join((*c.prompting, "random")),
+                estimator=c.estimator if c.scale == "sigma" else "mms",
+                seed=seed,
+            )
             for c in chosen
             for seed in range(1, steered[c] + 1)
         ]

@@ -9,32 +9,28 @@ from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import benchmark
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Sample
 from benchmark.scoring import possible
-from iar import records, vectors
+from iar import records
 from iar.console import console
 from iar.errors import UserError
-from iar.generation import Engine
-from iar.models.checkpoint import LoadedModel
-from iar.pipeline import comparison, data, verdicts
+from iar.generation import Answering
+from iar.pipeline import answering, asking, comparison, composing, data, judging, methods, unscored, verdicts
+from iar.prompting import cot
+from iar.prompting.composer import Composer
 from iar.records import Run
 from iar.revision.configuration import Configuration
 from iar.stats import summarise
 from iar.stats.summarise import HELPFUL
-from iar.vectors import VectorSet
 
 
-def definition(
-    cfg: DictConfig, names: Sequence[str], loaded: LoadedModel, found: Mapping[str, VectorSet]
-) -> dict[str, Any]:
+def definition(cfg: DictConfig, names: Sequence[str], engine: Answering) -> dict[str, Any]:
     """What a score of this run depends on, besides the configuration."""
-    return {
-        "model": {"id": loaded.id, "revision": loaded.revision, "dtype": loaded.dtype, "digest": loaded.fingerprint},
-        "vectors": {policy: vectors.digest(vector_set) for policy, vector_set in found.items()},
+    said = engine.compose.describe() if isinstance(engine.compose, Composer) else {}
+    return engine.describe() | {
         "data": {
             "name": cfg.data.name,
             "folder": str(cfg.data[cfg.split]),
@@ -42,41 +38,55 @@ def definition(
             "split": cfg.split,
             "limit": cfg.limit,
         },
+        **said,
         "benchmarks": {name: data.describe(cfg, name) for name in names},
         "max_new_tokens": cfg.model.max_new_tokens,
-        "judge": verdicts.JUDGE,
+        "reasoning_tokens": cfg.reasoning_tokens,
+        "judge": judging.configured(cfg).describe(),
     }
 
 
 def open_run(cfg: DictConfig, command: str, defined: dict[str, Any]) -> Run:
-    """The run folder, by default named after what it holds, so that the same command goes on in the same folder."""
-    return Run.open(str(cfg.run or f"runs/{command}-{records.key(**defined)[:8]}"), defined)
+    """The run folder, by default named after what it holds, so that the same command goes on in the same folder.
+
+    In a name that is given, ``{definition}`` stands for those eight digits.
+    """
+    folder = str(cfg.run or f"runs/{command}-{{definition}}")
+    return Run.open(folder.replace("{definition}", records.key(**defined)[:8]), defined)
 
 
 def score(
-    run: Run, engine: Engine, cfg: DictConfig, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]
+    run: Run,
+    engine: Answering,
+    cfg: DictConfig,
+    asked: Mapping[str, Loaded],
+    configurations: Sequence[Configuration],
+    apart: bool = False,
 ) -> pd.DataFrame:
     """Every configuration on every sample; returns scores.csv as a table and writes it.
 
     Args:
         asked: Protocol -> what it asks; a benchmark's name is its default protocol.
+        apart: As `iar.pipeline.asking.ask` takes it.
 
     Raises:
         UserError: A layer outside the model, nothing that can be asked: before anything is generated.
     """
+    by = judging.configured(cfg, answering.budget(engine))
     for configuration in configurations:
         engine.check(configuration)
     _report_unasked(asked)
     _report_releases(run)
-    _write_configurations(run.path, cfg, configurations)
-    _answer(run, engine, cfg, asked, configurations)
-    verdicts.judge(run, asked)
+    composing.report(engine.compose, asked, configurations)
+    write_configurations(run.path, cfg, configurations)
+    asking.ask(run, engine, cfg, asked, configurations, apart)
+    verdicts.judge(run, asked, by)
     return tabulate(run, asked, configurations)
 
 
 def _report_unasked(asked: Mapping[str, Loaded]) -> None:
     for name, loaded in asked.items():
-        _report(f"{name}: not asked, counted as unscored", [(item.id, item.reason) for item in loaded.unasked])
+        asking.tell(f"{name}: not asked, counted as unscored", [(item.id, item.reason) for item in loaded.unasked])
         if not loaded.samples:
             raise UserError(f"{name}: no sample can be asked ({len(loaded.unasked)} items left out, see above)")
 
@@ -87,18 +97,7 @@ def _report_releases(run: Run) -> None:
         console.print(f"not the release of the data that the protocol pins: {', '.join(other)}")
 
 
-def _report(what: str, items: Sequence[tuple[str, str]]) -> None:
-    """Names the items (id, reason) that get no answer: the first five reasons, and how many more there are."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in items:
-        reasons.setdefault(reason, []).append(name)
-    for reason, names in list(reasons.items())[:5]:
-        console.print(f"{what}: {reason} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})")
-    if len(reasons) > 5:
-        console.print(f"{what}: {sum(map(len, list(reasons.values())[5:]))} more")
-
-
-def _write_configurations(folder: Path, cfg: DictConfig, configurations: Sequence[Configuration]) -> None:
+def write_configurations(folder: Path, cfg: DictConfig, configurations: Sequence[Configuration]) -> None:
     """The resolved settings of each configuration, as YAML that Hydra reads; of the pairs only the name."""
     shared = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(shared, dict)
@@ -107,66 +106,6 @@ def _write_configurations(folder: Path, cfg: DictConfig, configurations: Sequenc
         settings = shared | configuration.to_dict()
         settings["layer"] = settings.pop("layers")
         OmegaConf.save(OmegaConf.create(settings), folder / "configs" / f"{configuration.name}.yaml")
-
-
-def _answer(
-    run: Run, engine: Engine, cfg: DictConfig, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]
-) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with run.log("generations") as log, Progress(*columns, console=console) as progress:
-        latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in log.read()}
-        tasks = {}
-        for protocol, loaded in _protocols(asked):
-            name, total = protocol.benchmark, len(loaded.samples) * len(configurations)
-            tasks[name] = progress.add_task(f"{name}: {len(configurations)} configurations", total=total)
-        for protocol, loaded in _protocols(asked):
-            name, length = protocol.benchmark, min(protocol.max_new_tokens, cfg.model.max_new_tokens)
-            if length < protocol.max_new_tokens:
-                console.print(
-                    f"{name}: answers are cut at {length} tokens (model.max_new_tokens), "
-                    f"{protocol.id} allows {protocol.max_new_tokens}"
-                )
-            done = {
-                (sample.id, c.name)
-                for sample in loaded.samples
-                for c in configurations
-                if _answered(engine, latest.get((name, sample.id, c.name)), sample, c, length)
-            }
-            progress.update(tasks[name], completed=len(done))
-            failed = []
-            for generation in engine.run(loaded.samples, configurations, length, done):
-                if generation.error:
-                    failed.append((generation.sample.id, generation.error))
-                log.append(
-                    {
-                        "benchmark": name,
-                        "sample": generation.sample.id,
-                        "configuration": generation.configuration.name,
-                        "answer": generation.answer,
-                        "tokens": generation.tokens,
-                        "error": generation.error,
-                        "key": generation.key,
-                    }
-                )
-                progress.advance(tasks[name])
-            _report(f"{name}: no answer, counted as unscored", list(dict.fromkeys(failed)))
-
-
-def _answered(
-    engine: Engine, record: Mapping[str, Any] | None, sample: Sample, configuration: Configuration, length: int
-) -> bool:
-    """Whether the record is this question's answer: the same key, so that changed data are asked again."""
-    try:
-        return record is not None and not record["error"] and record["key"] == engine.key(sample, configuration, length)
-    except UserError:  # an image that cannot be read any more: the engine says so
-        return False
 
 
 def _protocols(asked: Mapping[str, Loaded]) -> list[tuple[Protocol, Loaded]]:
@@ -180,7 +119,8 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     the protocol names), ``other``, or ``unpinned`` where none can be told.
     """
     outcomes = collect(run, asked, configurations)
-    scores = pd.concat([summarise(outcomes), _lengths(run, asked, configurations)], ignore_index=True)
+    beside = [_lengths(run, asked, configurations), unscored.rows(run, asked, configurations)]
+    scores = pd.concat([summarise(outcomes), *(table for table in beside if len(table))], ignore_index=True)
     ids = {protocol.benchmark: protocol.id for protocol, _ in _protocols(asked)}
     ids["mean"] = " + ".join(ids[name] for name in HELPFUL if name in ids)
     # Of what was answered nothing weighs anything: a model that never says yes has a precision of 0.
@@ -193,6 +133,7 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     scores.to_csv(partial, index=False, float_format="%.6f")
     partial.replace(run.path / "scores.csv")
     comparison.write(run.path, outcomes, scores, configurations)
+    methods.refresh(run.path)
     return pd.read_csv(run.path / "scores.csv")  # as rounded in the file: the same table and figure from either
 
 
@@ -217,7 +158,7 @@ def _rows(
     # No answer, or none that the protocol counts, is not a wrong answer: n counts it, n_scored does not.
     answered = verdict is not None and verdict["judge"] != "none"
     outcomes = protocol.outcomes(sample, verdict["label"]) if answered else []  # type: ignore[index]
-    for outcome in outcomes or possible(protocol, sample):
+    for outcome in [*(outcomes or possible(protocol, sample)), *verdicts.toxicity(verdict, sample.category)]:
         for category in dict.fromkeys((outcome.category, *sample.groups)):
             yield {
                 "configuration": configuration.name,
@@ -233,15 +174,26 @@ def _rows(
 
 
 def _lengths(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
-    """The mean number of tokens an answer, in the order of the configurations, whatever that of the log."""
+    """The mean number of tokens an answer and a prompt; with a chain of thought, the share without a final answer.
+
+    In the order of the configurations, whatever that of the log.
+    """
     latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("generations").read()}
     rows: list[dict[str, Any]] = []
     for configuration in configurations:
         for protocol, loaded in _protocols(asked):
             name = protocol.benchmark
             found = [latest.get((name, sample.id, configuration.name)) for sample in loaded.samples]
-            tokens = [record["tokens"] for record in found if record and not record["error"]]
-            row = {"configuration": configuration.name, "benchmark": name, "category": "all", "metric": "tokens"}
-            mean = sum(tokens) / len(tokens) if tokens else math.nan
-            rows.append(row | {"n": len(found), "n_scored": len(tokens), "value": mean})
+            answers = [record for record in found if record and not record["error"]]
+            means = {"tokens": [record["tokens"] for record in answers]}
+            # A run may be older than the field, and an endpoint may not tell.
+            prompts = [record.get("prompt_tokens") for record in answers]
+            if any(tokens is not None for tokens in prompts):
+                means["prompt_tokens"] = [tokens for tokens in prompts if tokens is not None]
+            if cot.reasons(configuration.name):
+                means["no_final"] = [float(cot.final_answer(record["answer"]) is None) for record in answers]
+            for metric, values in means.items():
+                row = {"configuration": configuration.name, "benchmark": name, "category": "all", "metric": metric}
+                mean = sum(values) / len(values) if values else math.nan
+                rows.append(row | {"n": len(found), "n_scored": len(values), "value": mean})
     return pd.DataFrame(rows).assign(low=math.nan, high=math.nan)

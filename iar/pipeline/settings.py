@@ -8,6 +8,7 @@ from iar.errors import UserError
 
 _LEAST = {
     "batch_size": 1, "limit": 1, "pairs.limit": 1, "controls": 0, "seed": 0, "data.seed": 0, "model.max_new_tokens": 1,
+    "model.max_images": 1, "reasoning_tokens": 1, "shots": 1, "shots_seed": 0,
 }  # fmt: skip
 
 
@@ -22,9 +23,11 @@ def check(cfg: DictConfig) -> None:
         raise UserError("data=folder needs its folder: data.root=DIR with vscbench, pope and scienceqa in DIR")
     if OmegaConf.select(cfg, "pairs.path", default="") is None:
         raise UserError(f"pairs={cfg.pairs.name} needs its file: pairs.path=FILE, see docs/pairs.md")
+    if not isinstance(OmegaConf.select(cfg, "dry_run", default=False), bool):
+        raise UserError(f"dry_run={cfg.dry_run} is neither true nor false")
     for name, least in _LEAST.items():
         value = OmegaConf.select(cfg, name, default=least)
-        if value is None and name.endswith("limit"):
+        if value is None and name.endswith(("limit", "max_images")):
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(f"{name}={value} is not a whole number from {least}: give one, such as {name}={least + 1}")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 from omegaconf import OmegaConf
@@ -17,8 +16,9 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from benchmark.vscbench import calibration
 from iar.console import console
 from iar.errors import UserError
+from iar.pipeline import unscored
 from iar.plots import frontier
-from iar.revision.configuration import Configuration, Method
+from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
 
 # column title, benchmark, category, metric: the headlines, the rest is in scores.csv
@@ -52,31 +52,34 @@ VSCBENCH_MARKS = (
 FLAGS = {"": "", "undersafe": "▽", "oversafe": "△"}
 NEEDED = ("configuration", "benchmark", "category", "metric", "value", "low", "high")  # of scores.csv
 TOKENS = ("tokens", "vscbench", "all", "tokens")
+NO_SCORES = ("tokens", "prompt_tokens", "no_final", "helpfulness")  # metrics that count no sample as right or wrong
 
 
 def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: str, split: str = "validation") -> None:
-    """Prints the table."""
+    """Prints the table; what is unscored for which reason below it, and where that is much, above it."""
+    if many := unscored.warning(scores):
+        console.print(many, style="bold red")
     points = frontier_points(scores, configurations)
     best = _recommended(points, split)
     on_front = set(points["configuration"][points["pareto"]])
     marks = f"{MARKS}  {VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else MARKS
-    table = Table(
-        title=title, caption="\n".join(line for line in (marks, _protocols(scores), _partial(scores)) if line)
-    )
+    table = Table(title=title, caption="\n".join(line for line in (marks, protocols(scores), partial(scores)) if line))
     table.add_column("configuration", no_wrap=True)
-    present = [*_columns(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
+    present = [*columns(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
     for column in present:
         table.add_column(column[0], justify="right", overflow="fold")  # a title that is cut off names nothing
     table.add_column("")
     for label, group in _rows(configurations):
         marks = ("●" if label in on_front else "") + ("★" if label == best else "")
         marks += FLAGS[_calibration(scores, group[0], "all")] if len(group) == 1 else ""
-        table.add_row(label, *(_cell(scores, group, column) for column in present), marks)
+        table.add_row(label, *(cell(scores, group, column) for column in present), marks)
     console.print(table)
     shown = [c.name for c in configurations if c.name in ("none", best) or len(configurations) == 1]
     safety = _safety(scores, shown)
     if safety.row_count:
         console.print(safety)
+    if (lost := unscored.table(scores)) is not None:
+        console.print(lost)
 
 
 def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
@@ -88,7 +91,7 @@ def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
     at = scores[(scores["benchmark"] == "vscbench") & (scores["metric"] == "SRA_u")]
     for category in (c for c in at["category"].unique() if c not in ("all", "image", "text")):
         for name in names:
-            cells = [_cell(scores, [name], ("", "vscbench", category, metric)) for metric in metrics.values()]
+            cells = [cell(scores, [name], ("", "vscbench", category, metric)) for metric in metrics.values()]
             table.add_row(category, name, *cells, _calibration(scores, name, category))
     return table
 
@@ -101,27 +104,28 @@ def _calibration(scores: pd.DataFrame, name: str, category: str) -> str:
     return calibration(float(rows.get("SRA_s", math.nan)), float(rows.get("SRA_u", math.nan)))
 
 
-def _columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+def columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     """COLUMNS of the benchmarks that were asked; of a benchmark without any there (manifest), each of its metrics."""
     known = {benchmark for _, benchmark, _, _ in COLUMNS}
-    pooled = scores[(scores["category"] == "all") & ~scores["metric"].isin(["tokens", "helpfulness"])]
+    pooled = scores[(scores["category"] == "all") & ~scores["metric"].isin(NO_SCORES)]
+    pooled = pooled[~pooled["metric"].astype(str).str.startswith(unscored.PREFIX)]
     others = pooled[~pooled["benchmark"].isin(known)][["benchmark", "metric"]].drop_duplicates()
     present = [column for column in COLUMNS if column[1] in set(scores["benchmark"])]
     return present + [(f"{name} {metric}", name, "all", metric) for name, metric in others.itertuples(index=False)]
 
 
-def _protocols(scores: pd.DataFrame) -> str:
+def protocols(scores: pd.DataFrame) -> str:
     """What was asked and how it was counted; nothing for scores that are older than their protocol's name."""
     if "protocol" not in scores:
         return ""
     return ", ".join(scores[scores["benchmark"] != "mean"]["protocol"].dropna().unique())
 
 
-def _partial(scores: pd.DataFrame) -> str:
+def partial(scores: pd.DataFrame) -> str:
     """Of which benchmarks samples are unscored (no image, no answer, no verdict), "" if of none."""
     if not {"n", "n_scored"} <= set(scores):
         return ""
-    counted = scores[(scores["category"] == "all") & ~scores["metric"].isin(["tokens", "helpfulness"])]
+    counted = scores[(scores["category"] == "all") & ~scores["metric"].isin(NO_SCORES)]
     lost = [
         f"{name} {row['n_scored']:,.0f} of {row['n']:,.0f}"
         for name, rows in counted[counted["n_scored"] < counted["n"]].groupby("benchmark", sort=False)
@@ -133,14 +137,14 @@ def _partial(scores: pd.DataFrame) -> str:
 def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], split: str = "validation") -> str:
     """The scores as a Markdown table: percent [95 % interval]; several seeds of one control: mean (least to most)."""
     best = _recommended(frontier_points(scores, configurations), split)
-    present = [column for column in _columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
-    lines = ["| configuration | " + " | ".join(c[0] for c in present) + " |", "|---" * (len(present) + 1) + "|"]
+    present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
+    many = unscored.warning(scores)
+    lines = [f"**{many}**\n"] if many else []
+    lines += ["| configuration | " + " | ".join(c[0] for c in present) + " |", "|---" * (len(present) + 1) + "|"]
     for label, names in _rows(configurations):
         cells = (_interval(scores, names, column) for column in present)
         lines.append(f"| {label}{' ★' if label == best else ''} | " + " | ".join(cells) + " |")
-    return "\n".join(
-        [*lines, "", _protocols(scores), *([f"\n{_partial(scores)}"] if _partial(scores) else [])]
-    ).rstrip()
+    return "\n".join([*lines, "", protocols(scores), *([f"\n{partial(scores)}"] if partial(scores) else [])]).rstrip()
 
 
 def _recommended(points: pd.DataFrame, split: str) -> str | None:
@@ -149,7 +153,7 @@ def _recommended(points: pd.DataFrame, split: str) -> str | None:
 
 
 def _interval(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
-    value = _cell(scores, names, column).partition(" ")[0]
+    value = cell(scores, names, column).partition(" ")[0]
     _, benchmark, category, metric = column
     at = (scores["benchmark"] == benchmark) & (scores["category"] == category) & (scores["metric"] == metric)
     row = scores[at & scores["configuration"].isin(names)]
@@ -165,12 +169,12 @@ def _rows(configurations: Sequence[Configuration]) -> list[tuple[str, list[str]]
     rows: dict[str, list[str]] = {}
     for configuration in configurations:
         name = configuration.name
-        label = name.rpartition("-s")[0] if configuration.method == "random" else name
+        label = name.rpartition("-s")[0] if configuration.steering == "random" else name
         rows.setdefault(label, []).append(name)
     return [(f"{label} ({len(names)} seeds)" if len(names) > 1 else label, names) for label, names in rows.items()]
 
 
-def _cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
+def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
     _, benchmark, category, metric = column
     rows = scores[
         (scores["benchmark"] == benchmark)
@@ -229,8 +233,7 @@ def configurations(folder: Path) -> list[Configuration]:
         with suppress(UserError):  # a damaged table is what judging again repairs
             return read(folder)[1]
     found = [_configuration(file) for file in (folder / "configs").glob("*.yaml")]
-    methods = get_args(Method)
-    return sorted(found, key=lambda c: (methods.index(c.method), c.layers, c.heads, c.strength, c.name))
+    return sorted(found, key=lambda c: (c.steered, c.control, len(c.prompting), c.layers, c.heads, c.strength, c.name))
 
 
 def _configuration(file: Path) -> Configuration:

@@ -39,8 +39,8 @@ def frontier(
     """Draw the figure as PNG (300 dpi) and PDF, 12 cm wide; the same points give the same bytes.
 
     Args:
-        points: As `iar.stats.frontier_points` returns them: configuration, method, place, variant, strength, safety,
-            safety_low, safety_high, helpfulness, pareto; shares from 0 to 1. Rows with NaN are left out.
+        points: As `iar.stats.frontier_points` returns them: configuration, method, prompting, place, variant, strength,
+            safety, safety_low, safety_high, helpfulness, pareto; shares from 0 to 1. Rows with NaN are left out.
         path_without_suffix: Where to write; the folder is made.
         safety_label: Name of the safety score, e.g. ``SRA_a`` or ``SRA_u``.
         title: One line above the figure.
@@ -58,6 +58,8 @@ def frontier(
             "no frontier to draw: it needs scores of vscbench, of safe and of unsafe requests (a small limit may leave "
             "one out), pope and scienceqa (benchmark=[vscbench,pope,scienceqa])"
         )
+    if "prompting" not in drawn:  # of a table that is older than the methods that prompt
+        drawn = drawn.assign(prompting="")
     drawn = drawn.assign(**{c: 100 * drawn[c] for c in ("safety", "safety_low", "safety_high", "helpfulness")})
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), dpi=300, layout="constrained")
@@ -89,10 +91,10 @@ def _draw(axes: Axes, points: pd.DataFrame) -> Iterator[Line2D]:
     """Everything but the labels; yields the legend's entries in reading order."""
     strongest = max(points["strength"].abs().max(), 1e-9)
     base = points[points["method"] == "none"]
-    steered = points[~points["method"].isin(["none", "random"])]
-    for number, (name, line) in enumerate(_lines(steered)):
+    for number, (name, line) in enumerate(_lines(_steered(points))):
         style: dict[str, Any] = dict(color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)])
-        path = pd.concat([base.head(1), line]).sort_values("strength", kind="stable")  # strength 0 is the baseline
+        start = points[(points["place"] == "") & (points["prompting"] == line["prompting"].iloc[0])]
+        path = pd.concat([start.head(1), line]).sort_values("strength", kind="stable")  # strength 0: unsteered
         axes.plot(
             path["helpfulness"], path["safety"], color=style["color"], ls=LINES[number % len(LINES)], lw=0.9, zorder=3
         )
@@ -101,6 +103,10 @@ def _draw(axes: Axes, points: pd.DataFrame) -> Iterator[Line2D]:
             line["helpfulness"], line["safety"], s=sizes, edgecolors="white", linewidths=0.4, zorder=4, **style
         )
         yield Line2D([], [], ls=LINES[number % len(LINES)], lw=0.9, ms=4.5, label=name, **style)
+    said = _prompted(points)
+    if not said.empty:
+        axes.scatter(said["helpfulness"], said["safety"], marker="D", s=20, c="white", edgecolors="black", zorder=5)
+        yield Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec="black", label="prompted, not steered")
     random = points[points["method"] == "random"]
     if not random.empty:
         axes.scatter(random["helpfulness"], random["safety"], marker="x", s=11, c="0.6", linewidths=0.7, zorder=2)
@@ -123,17 +129,26 @@ def _draw(axes: Axes, points: pd.DataFrame) -> Iterator[Line2D]:
     )
 
 
+def _steered(points: pd.DataFrame) -> pd.DataFrame:
+    return points[(points["place"] != "") & (points["method"] != "random")]
+
+
+def _prompted(points: pd.DataFrame) -> pd.DataFrame:
+    return points[(points["place"] == "") & (points["method"] != "none")]
+
+
 def _lines(steered: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """One line a place; settings other than the defaults make a line of their own."""
-    for (place, variant), line in steered.groupby(["place", "variant"], sort=False):
+    """One line a place; settings other than the defaults, and prompts, make a line of their own."""
+    for (prompting, place, variant), line in steered.groupby(["prompting", "place", "variant"], sort=False):
         where = f"layer {place[1:]}" if "H" not in place else f"{place.rpartition('H')[2]} heads"
         if place.startswith("L") and "H" in place:
             where += f" of layer {place[1:].partition('-')[0]}"
-        yield f"{where} {variant.replace('-', ' ')}".strip(), line.sort_values("strength", kind="stable")
+        name = f"{where} {variant.replace('-', ' ')}".strip()
+        yield f"{name}, {prompting}" if prompting else name, line.sort_values("strength", kind="stable")
 
 
 def _label(axes: Axes, canvas: FigureCanvasAgg, points: pd.DataFrame, recommended: str | None) -> None:
-    """Strengths beside their points, each at the first spot that is free; a label without one is left out."""
+    """Strengths, and of prompted points their names, each at the first spot that is free; else it is left out."""
     renderer = canvas.get_renderer()
     pixel = axes.figure.dpi / 72
     taken = [
@@ -142,16 +157,19 @@ def _label(axes: Axes, canvas: FigureCanvasAgg, points: pd.DataFrame, recommende
     ]
     inside = axes.get_window_extent(renderer)
     halo = [withStroke(linewidth=1.6, foreground="white")]
-    steered = points[~points["method"].isin(["none", "random"])]
-    colours = {
+    steered = _steered(points)
+    colours: dict[str, Any] = {
         name: tuple(
             0.8 * part for part in to_rgb(COLOURS[number % len(COLOURS)])
         )  # darker than the line: small letters
         for number, (_, line) in enumerate(_lines(steered))
         for name in line["configuration"]
     }
+    said = _prompted(points)
+    colours |= dict.fromkeys(said["configuration"], "black")
     chosen = points[points["configuration"] == recommended]
     labels = [(row, f"recommended\n{row['configuration']}", True) for _, row in chosen.iterrows()]
+    labels += [(row, row["prompting"], False) for _, row in said.iterrows() if row["configuration"] != recommended]
     order = steered.sort_values(["pareto", "strength"], ascending=False, kind="stable")
     labels += [(row, str(round(float(row["strength"]), 3)), False) for _, row in order.iterrows()]
     for row, text, named in labels:

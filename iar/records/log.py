@@ -2,16 +2,24 @@
 
 A line is complete once its closing newline is on disk. After a power cut or ``kill -9`` the last line may be torn:
 reading leaves it out, the next append cuts it off, and ``Log.torn`` says so. A broken line anywhere else means that
-something other than this module wrote the file, and is an error that names file and line.
+something other than this module wrote the file, and is an error that names file and line. A line that cannot be written
+(a full disk) is taken back. Several processes may append to one file: each holds it for the time of one line.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from iar.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError: no room for more
 
 
 class Log:
@@ -48,13 +56,13 @@ class Log:
         try:
             if self._file is None:
                 self._file = self._open()
-            left = memoryview(line)
-            while left:
-                left = left[self._file.write(left) :]
+            with _alone(self._file):
+                _write(self._file, line)
         except OSError as error:
-            raise UserError(
-                f"cannot write {self.path}: {error.strerror or error}; choose a writable run folder"
-            ) from error
+            way_out = "choose a writable run folder"
+            if error.errno in FULL:
+                way_out = "make room; what is written is kept, and the same command goes on from here"
+            raise UserError(f"cannot write {self.path}: {error.strerror or error}; {way_out}") from error
 
     def close(self) -> None:
         """Release the file; a later append opens it again."""
@@ -70,13 +78,15 @@ class Log:
 
     def _open(self) -> BinaryIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        _, end = self._scan()
+        self._scan()  # a broken file is not touched
         file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (kept open; unbuffered: one write a line)
-        size = self.path.stat().st_size
-        if size > end:
-            file.truncate(end)
-        elif size and not self.path.read_bytes().endswith(b"\n"):
-            file.write(b"\n")  # a complete object that lost only its newline
+        with _alone(file):
+            _, end = self._scan()
+            size = self.path.stat().st_size
+            if size > end:
+                file.truncate(end)
+            elif size and not self.path.read_bytes().endswith(b"\n"):
+                _write(file, b"\n")  # a complete object that lost only its newline
         return file
 
     def _scan(self) -> tuple[list[dict[str, Any]], int]:
@@ -106,6 +116,35 @@ class Log:
                     return records, start
             start = stop
         return records, start
+
+
+@contextmanager
+def _alone(file: BinaryIO) -> Iterator[None]:
+    """No other process that asks likewise writes or cuts the file meanwhile; nothing where there are no such locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _write(file: BinaryIO, line: bytes) -> None:
+    """All of the line or nothing of it."""
+    end = os.fstat(file.fileno()).st_size
+    left = memoryview(line)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.truncate(end)
+        raise
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

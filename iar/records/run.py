@@ -1,15 +1,18 @@
-"""The run folder: what was asked for is written first, and a folder never mixes two definitions."""
+"""The run folder: what was asked for is written first; a folder never mixes two definitions, nor two processes."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from iar.errors import UserError
+from iar.records.lock import lock
 from iar.records.log import Log
 
 DEFINITION = "definition.json"
@@ -17,7 +20,7 @@ DEFINITION = "definition.json"
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder.
+    """A run folder. One that was opened to be written belongs to this process as long as the object lives.
 
     Attributes:
         path: The folder.
@@ -29,20 +32,22 @@ class Run:
     path: Path
     definition: dict[str, Any]
     resumed: bool
+    _lock: FileLock | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: str | Path, definition: Mapping[str, Any]) -> Run:
         """Make the folder, or go on in one of the same definition.
 
         Raises:
-            UserError: The folder belongs to another definition (the differing keys are named with both values),
-                holds records without a definition, or cannot be written.
+            UserError: Another process works in the folder; it belongs to another definition (the differing keys are
+                named with both values), holds records without a definition, or cannot be written.
         """
         folder = Path(path)
         wanted = json.loads(json.dumps(dict(definition)))  # as it will be read back: tuples are lists
         file = folder / DEFINITION
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            held = lock(folder)
             if file.exists():
                 differing = list(_differences(_read(file), wanted))
                 if differing:
@@ -52,7 +57,7 @@ class Run:
                     )
                 if not os.access(folder, os.W_OK):
                     raise PermissionError(13, "Permission denied")
-                return cls(folder, wanted, resumed=True)
+                return cls(folder, wanted, True, held)
             if any(folder.glob("*.jsonl")):
                 raise UserError(
                     f"{folder} holds records but no {DEFINITION}: use another folder (run=OTHER) or delete it"
@@ -62,7 +67,7 @@ class Run:
             raise UserError(
                 f"cannot write the run folder {folder}: {error.strerror or error}; choose another (run=OTHER)"
             ) from error
-        return cls(folder, wanted, resumed=False)
+        return cls(folder, wanted, False, held)
 
     @classmethod
     def at(cls, path: str | Path) -> Run:
@@ -80,7 +85,7 @@ class Run:
 
     def redefined(self, **changes: Any) -> Run:
         """The same run with parts of its definition replaced, on disk too: what was computed again in another way."""
-        run = Run(self.path, self.definition | changes, resumed=True)
+        run = Run(self.path, self.definition | changes, True, self._lock)
         _write(run.path / DEFINITION, run.definition)
         return run
 

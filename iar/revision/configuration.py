@@ -1,24 +1,32 @@
-"""One point of a sweep: which vector is added where, and how strongly."""
+"""One point of a sweep: what is said around the question, which vector is added where, and how strongly."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from iar.errors import UserError, did_you_mean
 from iar.vectors.estimator import Estimator
 
-Method = Literal["none", "iar", "random"]
+Steering = Literal["none", "iar", "random"]
+Prompting = Literal["cot", "prompt", "fewshot"]
+ShotsBy = Literal["", "seed", "category"]
 Scale = Literal["raw", "unit", "sigma"]
 Positions = Literal["last", "generated", "prompt", "all"]
+
+_PROMPTING = ("reminder", "shots", "shots_by", "shots_seed")
+STANDARD = "standard"  # the reminder that goes without saying
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A method and its settings; ``none`` is the unsteered baseline.
+    """A method and its settings; ``none`` is the baseline: neither steered nor prompted.
 
     Attributes:
-        method: ``iar`` adds the revision vector, ``random`` a random direction of the same length (the control).
+        method: How the model is steered: ``iar`` adds the revision vector, ``random`` a random direction of the same
+            length (the control). How it is prompted: ``cot``, ``prompt``, ``fewshot``. Several of these joined by
+            ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
         layers: Decoder block indices from 0; the vector is added to the block's output. At head level the blocks whose
             heads may be chosen; empty for all.
         strength: Factor on the vector.
@@ -30,9 +38,13 @@ class Configuration:
         tokens: Token policy of the estimate, e.g. ``mean`` over the response tokens.
         heads: 0 for layer level; else the number of attention heads, the best by probe accuracy (ITI takes 48).
         seed: Seed of the random direction; 0 for every other method.
+        reminder: Wording of the safety reminder (``prompt``): one of `iar.prompting.reminder`, or a text.
+        shots: Number of safe-unsafe pairs of demonstrations (``fewshot``).
+        shots_by: How these are chosen: by ``seed``, or by the question's ``category``.
+        shots_seed: The seed.
     """
 
-    method: Method = "none"
+    method: str = "none"
     layers: tuple[int, ...] = ()
     strength: float = 0.0
     scale: Scale = "raw"
@@ -42,10 +54,14 @@ class Configuration:
     tokens: str = "mean"
     heads: int = 0
     seed: int = 0
+    reminder: str = ""
+    shots: int = 0
+    shots_by: ShotsBy = ""
+    shots_seed: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "method", canonical(self.method))
         for label, value, options in (
-            ("method", self.method, get_args(Method)),
             ("scale", self.scale, get_args(Scale)),
             ("positions", self.positions, get_args(Positions)),
             ("estimator", self.estimator, get_args(Estimator)),
@@ -54,8 +70,24 @@ class Configuration:
                 raise UserError(f"unknown {label} {value!r}: {did_you_mean(str(value), options)}")
         if self.heads < 0:
             raise UserError(f"heads={self.heads} is negative: 0 is layer level, 48 takes the 48 best heads")
-        if self.method != "none" and not self.layers and not self.heads:
+        if self.steered and not self.layers and not self.heads:
             raise UserError(f"method {self.method!r} needs a layer, e.g. layer=14")
+
+    @property
+    def steering(self) -> Steering:
+        """How the activations are revised: ``iar``, ``random`` or ``none``."""
+        last: Any = self.method.rpartition("+")[2]
+        return last if last in get_args(Steering) else "none"
+
+    @property
+    def steered(self) -> bool:
+        return self.steering != "none"
+
+    @property
+    def prompting(self) -> tuple[Prompting, ...]:
+        """What is said around the question: some of ``cot``, ``prompt``, ``fewshot``."""
+        parts = self.method.split("+")
+        return tuple(part for part in get_args(Prompting) if part in parts)
 
     @property
     def source(self) -> str:
@@ -71,7 +103,7 @@ class Configuration:
     @property
     def control(self) -> bool:
         """Whether its direction is a random one: what it does is no effect of the pairs."""
-        return self.method == "random" or self.estimator == "random"
+        return self.steering == "random" or (self.steered and self.estimator == "random")
 
     @property
     def variant(self) -> str:
@@ -81,11 +113,33 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """Short and unique within a sweep, e.g. ``iar-L14-x1.5``."""
-        if self.method == "none":
-            return "none"
-        seed = f"s{self.seed}" if self.method == "random" else ""
-        return "-".join(filter(None, (self.method, self.place, f"x{self.strength:g}", self.variant, seed)))
+        """Short and unique within a sweep, e.g. ``iar-L14-x1.5``, ``fewshot-2+iar-L14-x1.5``."""
+        steering = ""
+        if self.steered:
+            seed = f"s{self.seed}" if self.steering == "random" else ""
+            steering = "-".join(filter(None, (self.steering, self.place, f"x{self.strength:g}", self.variant, seed)))
+        return "+".join(filter(None, (self.said, steering))) or "none"
+
+    @property
+    def said(self) -> str:
+        """The part of its name that says how it is prompted, e.g. ``cot+fewshot-2``; "" where it is not."""
+        return "+".join(self._prompt_name(part) for part in self.prompting)
+
+    def _prompt_name(self, part: Prompting) -> str:
+        if part == "fewshot":
+            by = "" if self.shots_by == "seed" else self.shots_by
+            seed = f"s{self.shots_seed}" if self.shots_seed else ""
+            return "-".join(filter(None, (part, str(self.shots), by, seed)))
+        if part == "prompt" and self.reminder != STANDARD:
+            own = not self.reminder.isidentifier()  # a text cannot be the name of a file
+            return f"{part}-{hashlib.sha256(self.reminder.encode()).hexdigest()[:8] if own else self.reminder}"
+        return part
+
+    @property
+    def revision(self) -> dict[str, Any]:
+        """The settings that say what is added to the activations: what they have in common whatever the prompting."""
+        values = self.to_dict() | {"method": self.steering}
+        return {name: value for name, value in values.items() if name not in _PROMPTING}
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"layers": list(self.layers)}
@@ -93,3 +147,20 @@ class Configuration:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Configuration:
         return cls(**(values | {"layers": tuple(values["layers"])}))
+
+
+def canonical(method: str) -> str:
+    """The parts of a method in their order.
+
+    Raises:
+        UserError: An unknown part, one that is there twice, or two ways of steering.
+    """
+    known = (*get_args(Prompting), *get_args(Steering))
+    parts = [part.strip() for part in str(method).split("+")]
+    for part in parts:
+        if part not in known:
+            raise UserError(f"unknown method {part!r}: {did_you_mean(part, known)}")
+    if len(set(parts)) < len(parts) or len(set(parts) & set(get_args(Steering))) > 1:
+        raise UserError(f"method {method!r} names a part twice or steers in two ways: try fewshot+iar")
+    kept = [part for part in known if part in parts and part != "none"]
+    return "+".join(kept) or "none"

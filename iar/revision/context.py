@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.decoder import Decoder, decoder_of
-from iar.revision.configuration import Configuration, Method, Positions, Scale
+from iar.revision.configuration import Configuration, Positions, Scale, Steering
 from iar.revision.direction import Revision, directions
 from iar.revision.hooks import steering
 from iar.vectors.file import read
@@ -42,7 +42,7 @@ def revise(
     positions: Positions | Sequence[Positions] = "last",
     scale: Scale | Sequence[Scale] = "raw",
     heads: int | Sequence[int] = 0,
-    method: Method | Sequence[Method] = "iar",
+    method: Steering | Sequence[Steering] = "iar",
     seed: int | Sequence[int] = 0,
     prompt_length: int | None = None,
     compiled: bool = False,

@@ -46,7 +46,7 @@ def directions(configuration: Configuration, vectors: VectorSet | None) -> Revis
         UserError: No vectors given, or none of heads; a layer outside them; more heads than there are; a zero vector
             that a scale would have to divide by its length.
     """
-    if configuration.method == "none":
+    if not configuration.steered:
         return Revision()
     if vectors is None:
         raise UserError(f"configuration {configuration.name!r} needs revision vectors: make them with iar.extract")
@@ -84,6 +84,6 @@ def _scaled(configuration: Configuration, vector: Tensor, sigma: Tensor, *place:
         vector = vector / vector.norm()
     if configuration.scale == "sigma":
         vector = vector * sigma
-    if configuration.method == "random":
+    if configuration.steering == "random":
         vector = random_unit(configuration.seed, *place, size=vector.numel()) * vector.norm()
     return configuration.strength * vector

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from iar.stats.bootstrap import Draws
 
 POINT_COLUMNS = [
-    *("configuration", "method", "place", "variant", "strength", "safety", "safety_low", "safety_high"),
+    *("configuration", "method", "prompting", "place", "variant", "strength", "safety", "safety_low", "safety_high"),
     *("helpfulness", "helpfulness_low", "helpfulness_high", "SRA_s", "SRA_u", "pareto"),
     "front_share",
 ]
@@ -84,18 +84,20 @@ def frontier_points(
         draws: The points in each bootstrap draw, from `iar.stats.resample` with the same ``safety``.
 
     Returns:
-        configuration, method, place ("L14", "L9+14", "H48" for heads, "" for the baseline), variant ("sigma-all", ""
-        for the default settings), strength, safety, safety_low, safety_high, helpfulness, helpfulness_low,
-        helpfulness_high, SRA_s, SRA_u (shares; NaN where not scored), pareto, front_share (share of the draws
-        in which it is on the front; NaN without draws). Random directions, whose method is "random" here however they
-        came about, are no candidates: they are never on the front and push nothing off it.
+        configuration, method, prompting ("fewshot-2", "" for a question asked as it is), place ("L14", "L9+14", "H48"
+        for heads, "" where nothing is steered), variant ("sigma-all", "" for the default settings), strength, safety,
+        safety_low, safety_high, helpfulness, helpfulness_low, helpfulness_high, SRA_s, SRA_u (shares; NaN where not
+        scored), pareto, front_share (share of the draws in which it is on the front; NaN without draws). Random
+        directions, whose method is "random" here however they came about, are no candidates: they are never on the
+        front and push nothing off it.
     """
     total = scores[scores["category"] == ALL].set_index(["configuration", "benchmark", "metric"])
     rows = []
     for configuration in configurations:
         row: dict[str, Any] = {"configuration": configuration.name, "strength": configuration.strength}
         row["method"] = "random" if configuration.control else configuration.method
-        row["place"], row["variant"] = configuration.place, configuration.variant
+        row["prompting"], row["place"] = configuration.said, configuration.place
+        row["variant"] = configuration.variant
         wanted = (("safety", "vscbench", safety), ("helpfulness", "mean", "helpfulness"))
         for column, benchmark, metric in (*wanted, ("SRA_s", "vscbench", "SRA_s"), ("SRA_u", "vscbench", "SRA_u")):
             at = (configuration.name, benchmark, metric)
@@ -123,8 +125,9 @@ def recommend(
     """The safest configuration that costs little: the highest ``safety`` among those whose helpfulness is at most
     ``helpfulness_loss`` and whose SRA_s is at most ``sra_s_loss`` below the baseline's (shares; 0.02 is two points).
 
-    Ties go to the higher helpfulness, then to the strength nearer to 0. Random controls are never recommended. The
-    baseline is a candidate itself, so it comes back when no steering is worth it.
+    Ties go to the higher helpfulness, then to the strength nearer to 0. Random controls are never recommended. A point
+    that is prompted alone is a candidate, for whoever wants a safe model can prompt it; so is the baseline, which comes
+    back when nothing is worth it.
 
     The optimism is in the ``safety`` of the point that comes back: the highest of many noisy scores is more often one
     that chance raised than one that chance lowered, so on the samples it was chosen on it overstates what the point

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from iar.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 POLICIES = ("mean", "last", "first_4", "last_prompt")
 
@@ -34,6 +35,8 @@ def needs_response(policy: str) -> bool:
 
 def weights(mask: Tensor, prompt_lengths: Tensor, policies: Sequence[str]) -> Tensor:
     """(policies, batch, tokens): each row's weights on its tokens, summing to 1; padding may be on either side."""
+    import torch  # here: a command whose model runs elsewhere checks policies too, and starts without torch
+
     place = mask.cumsum(1)  # 1-based index among the row's own tokens
     real, total = mask.bool(), mask.sum(1, keepdim=True)
     prompt = prompt_lengths.to(mask.device)[:, None]

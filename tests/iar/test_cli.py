@@ -33,7 +33,10 @@ def refused(done, *parts: object) -> None:
         (["benchmark=vscbech"], "unknown benchmark 'vscbech': did you mean 'vscbench'?"),
         (["benchmark=pope,scienceq"], "unknown benchmark 'scienceq': did you mean 'scienceqa'?"),
         (["data=foldr"], "unknown data 'foldr': did you mean 'folder'?"),
-        (["method=iarr"], "unknown method 'iarr': did you mean 'iar'? (one of: iar, none, random)"),
+        (
+            ["method=iarr"],
+            "unknown method 'iarr': did you mean 'iar'? (one of: cot, fewshot, iar, none, prompt, random)",
+        ),
         (["strenght=2"], "unknown setting 'strenght': did you mean 'strength'?"),
         (["model.pth=x"], "unknown setting 'model.pth'"),
         (["layer"], "cannot read setting 'layer'"),
@@ -102,7 +105,8 @@ def test_a_run_folder_that_is_a_file(small, command, tmp_path):
 def test_operating_system_errors_are_one_line(capsys):
     for error, line in (
         (PermissionError(13, "Permission denied", "x/y"), "error: no permission to write x/y: choose another place"),
-        (OSError(28, "No space left on device", "x/y"), "error: x/y: No space left on device"),
+        (OSError(5, "Input/output error", "x/y"), "error: x/y: Input/output error"),
+        (OSError(28, "No space left on device"), "error: No space left on device: make room; what is done is kept"),
     ):
         with pytest.raises(SystemExit) as end, cli.reported():
             raise error

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from iar.generation import Engine
+from iar.judges.rules import Rules
 
 SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false"]
 CONFIGURATIONS = ["none", "iar-L2-x1.5", "random-L2-x1.5-s1"]
@@ -58,7 +59,7 @@ def run(finished, tmp_path) -> Path:
 def test_files(finished):
     run = finished / "run"
     names = {"definition.json", "generations.jsonl", "verdicts.jsonl", "scores.csv", "frontier.png", "frontier.pdf"}
-    names |= {"differences.csv", "frontier.csv", "hypervolume.csv"}
+    names |= {"differences.csv", "frontier.csv", "hypervolume.csv", "timings.csv", ".lock"}
     assert {p.name for p in run.iterdir()} == names | {"configs"}
     assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
     generations = [json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines()]
@@ -74,7 +75,7 @@ def test_files(finished):
     assert asked == {name: (protocol, "other") for name, protocol in protocols.items()}  # pocket data are no release
     assert {len(entry["questions"]) for entry in definition["benchmarks"].values()} == {64}
     assert {(v["benchmark"], v["protocol"]) for v in verdicts} == set(protocols.items())
-    assert definition["judge"] == "rules@1" and set(definition["vectors"]) == {"multi_response-mms-mean"}
+    assert definition["judge"] == Rules().describe() and set(definition["vectors"]) == {"multi_response-mms-mean"}
 
 
 def test_scores(finished):

@@ -56,7 +56,7 @@ def _score(
 ) -> pd.DataFrame:
     cfg = cfg.copy()
     cfg.run = str(folder)
-    run = scoring.open_run(cfg, "card", scoring.definition(cfg, names, engine.loaded, engine.vectors))
+    run = scoring.open_run(cfg, "card", scoring.definition(cfg, names, engine))
     return scoring.score(run, engine, cfg, data.load(cfg, names), configurations)
 
 

@@ -204,6 +204,14 @@ def test_files_that_were_there_before_keep_their_bytes(root):
         assert hashlib.sha256(content.encode()).hexdigest().startswith(digest), name
 
 
+def test_instructions_are_demonstrations_too(root):
+    """Safe requests are answered and unsafe ones refused, as in the training data of the model."""
+    lines = [json.loads(line) for line in (root / "train/instructions.jsonl").read_text().splitlines()]
+    refusing = [re.search(REFUSING, line["unsafe"]["response"]) is not None for line in lines]
+    helping = [re.search(REFUSING, line["safe"]["response"]) is None for line in lines]
+    assert len(lines) > 20 and all(refusing) and all(helping)
+
+
 def test_instructions_contrast_one_template_and_mode(root):
     """Image half: the text is the same and the look-alike shown; text half: the object or the verb differs."""
     pairs = read(root / "train/instructions.jsonl", "multi_instruction")

@@ -13,6 +13,11 @@ from iar.errors import UserError
 from iar.generation import Engine, Generation
 from iar.generation.sampling import Sampling
 from iar.models import LoadedModel, chat
+from iar.pairs.row import Side
+from iar.prompting.composer import Composer
+from iar.prompting.cot import instructed
+from iar.prompting.few_shot import Demonstration, Demonstrations
+from iar.prompting.reminder import reminded
 from iar.revision import Configuration, directions, steering
 from iar.vectors import HeadVectors, VectorSet
 
@@ -77,7 +82,8 @@ def test_equals_the_plain_run(tiny: LoadedModel, vectors: dict[str, VectorSet], 
         generation = found[asked.id, configuration.name]
         assert generation.answer == tiny.tokenizer.decode(own, skip_special_tokens=True).strip()
         assert generation.tokens == len(own)
-        assert generation.error is None
+        assert generation.error is None and generation.seconds > 0
+        assert generation.prompt_tokens == inputs["input_ids"].shape[1]
         assert (generation.sample, generation.configuration) == (asked, configuration)
     assert len({g.answer for g in found.values()}) > 0.7 * len(found)  # steering and prompts do change the answers
     assert len({g.key for g in found.values()}) == len(found)
@@ -110,7 +116,7 @@ def test_strength_zero_answers_as_none(tiny: LoadedModel, vectors: dict[str, Vec
 def test_yields_batch_by_batch(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
     calls = []
     handle = tiny.model.model.register_forward_pre_hook(lambda *_: calls.append(1))
-    answers = Engine(tiny, vectors, batch_size=2).run(samples, CONFIGURATIONS[:2], NEW)
+    answers = Engine(tiny, vectors, batch_size=2, sharing="plain").run(samples, CONFIGURATIONS[:2], NEW)
     next(answers)
     assert len(calls) <= NEW
     assert len(list(answers)) == 9
@@ -147,8 +153,8 @@ def test_key_follows_all_that_changes_an_answer(
     assert len({found["0", steered.name].key for found in (first, longer, other)}) == 3
     assert first["0", "none"].key != longer["0", "none"].key
     assert first["0", "none"].key == records.key(
-        prompt=samples[0].prompt,
-        images=[records.image_digest(samples[0].images[0])],
+        conversation=[["user", samples[0].prompt]],
+        images=[[records.image_digest(samples[0].images[0])]],
         decoding={"method": "greedy", "max_new_tokens": 2},
         model=tiny.fingerprint,
         configuration={"method": "none"},
@@ -165,6 +171,47 @@ def test_samples_alike_in_any_batch(tiny: LoadedModel, vectors: dict[str, Vector
     assert {k: g.answer for k, g in first.items()} == {k: g.answer for k, g in again.items()}
     assert sum(first[k].answer != other[k].answer for k in first) > 5
     assert {g.key for g in first.values()}.isdisjoint(g.key for g in other.values())
+
+
+def test_steering_acts_on_what_is_said(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    """A prompted and steered answer is the steered one to the same words, whoever wrote them."""
+    both = Configuration("cot+prompt+iar", (3,), 2.0, positions="all", reminder="brief")
+    engine = Engine(tiny, vectors, 4, compose=Composer())
+    found = {g.sample.id: g for g in engine.run(samples, [both, Configuration()], NEW) if g.configuration == both}
+    said = [replace(s, prompt=instructed(reminded(s.prompt, "brief"))) for s in samples]
+    alone = run(tiny, vectors, said, CONFIGURATIONS[2:3], NEW)
+    for asked in samples:
+        ours, theirs = found[asked.id], alone[asked.id, CONFIGURATIONS[2].name]
+        assert (ours.answer, ours.key, ours.prompt_tokens) == (theirs.answer, theirs.key, theirs.prompt_tokens)
+        assert ours.key == engine.key(asked, both, NEW)
+        plain = run(tiny, vectors, [asked], CONFIGURATIONS[2:3], NEW)[asked.id, CONFIGURATIONS[2].name]
+        assert ours.key != plain.key and ours.prompt_tokens > plain.prompt_tokens + 20
+
+
+def test_demonstrations_are_turns_with_their_images(
+    tiny: LoadedModel, samples: list[Sample], images: list[Path]
+) -> None:
+    """Answered one by one through the processor, conversations of several images give the batch's answers."""
+    sides = [Side("Is it a spoon?", images[2], "Yes."), Side("How do I cut?", images[1], "I cannot help.")]
+    others = [Side("Who?", None, "Me."), Side("How?", images[2], "No.")]
+    pairs = (Demonstration("a", "", *sides), Demonstration("b", "", *others))
+    compose = Composer(Demonstrations(Path("f.jsonl"), pairs))
+    shown = Configuration("fewshot", shots=1, shots_by="seed")
+    engine = Engine(tiny, {}, 5, compose=compose)
+    engine.check(shown)
+    found = {(g.sample.id, g.configuration.name): g for g in engine.run(samples, [shown, Configuration()], NEW)}
+    for asked in samples:
+        answer = found[asked.id, shown.name]
+        if asked.id == "2":  # its image is in both pairs: none is left to show
+            assert "all but 0 ask the question itself or show its image" in str(answer.error)
+            continue
+        conversation = compose(asked, shown)
+        opened = [chat.open_image(path) for turn in conversation for path in turn.images]
+        inputs = chat.collate(tiny, [chat.encode_rendered(tiny, chat.converse(tiny, conversation), opened)])
+        ids = tiny.model.generate(**inputs, max_new_tokens=NEW, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+        own = [token for token in ids.tolist() if token not in (0, 2)]
+        assert answer.answer == tiny.tokenizer.decode(own, skip_special_tokens=True).strip()
+        assert answer.key != found[asked.id, "none"].key and len(opened) > len(asked.images)
 
 
 def test_skip(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:

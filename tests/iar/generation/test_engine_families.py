@@ -102,9 +102,9 @@ def samples(images: list[Path]) -> Callable[[str], list[Sample]]:
 
 
 def answers(
-    loaded: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample], batch_size: int
+    loaded: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample], batch_size: int, sharing: str
 ) -> dict[tuple[str, str], Generation]:
-    found = Engine(loaded, vectors, batch_size).run(samples, CONFIGURATIONS, NEW)
+    found = Engine(loaded, vectors, batch_size, sharing=sharing).run(samples, CONFIGURATIONS, NEW)
     return {(g.sample.id, g.configuration.name): g for g in found}
 
 
@@ -117,12 +117,16 @@ def opened(paths: tuple[Path, ...] | list[Path]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", (*IMAGE, "paligemma", *TEXT))
-def test_answers_do_not_depend_on_the_batch(
+def test_answers_depend_neither_on_the_batch_nor_on_sharing(
     name: str, chain: Callable[[str], LoadedModel], vectors: Callable[..., Any], samples: Callable[..., Any]
 ) -> None:
     asked = samples(name)
-    mixed, alone = (answers(chain(name), vectors(name), asked, batch_size) for batch_size in (64, 1))
+    ways = ((64, "plain"), (1, "plain"), (64, "auto"))
+    mixed, alone, shared = (answers(chain(name), vectors(name), asked, *way) for way in ways)
     assert len(mixed) == len(asked) * len(CONFIGURATIONS)
+    assert {place: (g.answer, g.tokens, g.key) for place, g in mixed.items()} == {
+        place: (g.answer, g.tokens, g.key) for place, g in shared.items()
+    }
     assert {place: (g.answer, g.tokens, g.error) for place, g in mixed.items()} == {
         place: (g.answer, g.tokens, None) for place, g in alone.items()
     }
@@ -226,7 +230,7 @@ def test_paligemma_reads_images_and_prompts_only(
     """Its processor wants an image, and writes a line break behind the text, which would belong to a response."""
     loaded = chain("paligemma")
     text = Sample("0", "pope", "random", "Is it red?", (), "yes", "0")
-    found = answers(loaded, vectors("paligemma"), [text], 8)
+    found = answers(loaded, vectors("paligemma"), [text], 8, "auto")
     assert all("refuses the request: `images` are expected" in (g.error or "") for g in found.values())
     with pytest.raises(UserError, match=r"'paligemma' does not leave a response as it is.*tokens=last_prompt"):
         chat.encode(loaded, ["Is it red?"], [opened(images[:1])], ["Yes"])
@@ -254,10 +258,15 @@ def test_mllama_without_an_image(chain: Callable[[str], LoadedModel], images: li
 
 
 def test_janus_is_not_sampled_greedily(chain: Callable[[str], LoadedModel]) -> None:
-    """Its own ``generate`` drops logits processors (transformers 5.23)."""
+    """Its own ``generate`` drops logits processors (transformers 5.23); the sharing path does not go through it."""
     sample = Sample("0", "pope", "random", "Is it red?", (), "yes", "0")
     with pytest.raises(UserError, match="'janus' cannot be sampled"):
-        list(Engine(chain("janus"), {}, sampling=Sampling()).run([sample], (Configuration(),), 2))
+        list(Engine(chain("janus"), {}, sampling=Sampling(), sharing="plain").run([sample], (Configuration(),), 2))
+    drawn = {
+        next(Engine(chain("janus"), {}, sampling=Sampling(seed=seed)).run([sample], (Configuration(),), 4)).answer
+        for seed in range(5)
+    }
+    assert len(drawn) > 1
 
 
 @pytest.mark.parametrize("name", [name for name, limit in LIMITED.items() if limit == "no template"])

@@ -11,6 +11,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from iar.errors import UserError
 from iar.models import LoadedModel, chat, load
+from iar.models.pocket import WEIGHTS as POCKET
+from iar.models.templates import TEMPLATES
+from iar.prompting import Turn
 
 # The template that llava-hf/llava-1.5-7b-hf ships: no end token, a blank after every text.
 LLAVA_TEMPLATE = (
@@ -39,6 +42,58 @@ def test_images_before_text_and_response_behind(tiny: LoadedModel) -> None:
 def test_the_real_llava_template(tiny_folder: Path, tmp_path: Path) -> None:
     loaded = with_template(tiny_folder, tmp_path, LLAVA_TEMPLATE)
     assert chat.render(loaded, "Is it?", 1, "Yes") == "USER: <image>\nIs it? ASSISTANT: Yes"
+
+
+ANSWERED = (
+    Turn("user", "How do I use a spoon?", (Path("a.png"),)),
+    Turn("assistant", "Eat soup."),
+    Turn("user", "How do I use a knife?"),
+    Turn("assistant", "I cannot help."),
+    Turn("user", "And this?", (Path("b.png"), Path("c.png"))),
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (
+            LLAVA_TEMPLATE,
+            "USER: <image>\nHow do I use a spoon? ASSISTANT: Eat soup. USER: How do I use a knife? "
+            "ASSISTANT: I cannot help. USER: <image>\n<image>\nAnd this? ASSISTANT:",
+        ),
+        (
+            TEMPLATES["vicuna_v1"].jinja,
+            "SYSTEM USER: <image>\nHow do I use a spoon? ASSISTANT: Eat soup.</s>USER: How do I use a knife? "
+            "ASSISTANT: I cannot help.</s>USER: <image>\n<image>\nAnd this? ASSISTANT:",
+        ),
+        (
+            TEMPLATES["llava_v0"].jinja,
+            "SYSTEM###Human: <image>\nHow do I use a spoon?###Assistant: Eat soup.###Human: How do I use a knife?"
+            "###Assistant: I cannot help.###Human: <image>\n<image>\nAnd this?###Assistant:",
+        ),
+        (
+            (POCKET / "chat_template.jinja").read_text(),
+            "USER:<image> How do I use a spoon? ASSISTANT: Eat soup.</s>USER: How do I use a knife? "
+            "ASSISTANT: I cannot help.</s>USER:<image><image> And this? ASSISTANT:",
+        ),
+    ],
+)
+def test_answered_turns_before_the_question(tiny_folder: Path, tmp_path: Path, template: str, expected: str) -> None:
+    """As each format was trained, images where they were shown; a single turn is what `render` makes of it."""
+    loaded = with_template(tiny_folder, tmp_path, template)
+    found = chat.converse(loaded, ANSWERED)
+    assert found.endswith(expected.removeprefix("SYSTEM")) and found.count("<image>") == 3
+    if not expected.startswith("SYSTEM"):
+        assert found == expected
+    for text, images in (("Is it?", 2), ("Is it?", 0), ("", 1)):
+        turn = Turn("user", text, tuple(Path(f"{i}.png") for i in range(images)))
+        assert chat.converse(loaded, (turn,)) == chat.render(loaded, text, images)
+
+
+def test_a_template_that_refuses_a_conversation_is_named(tiny_folder: Path, tmp_path: Path) -> None:
+    loaded = with_template(tiny_folder, tmp_path, "{{ raise_exception('System role not supported') }}")
+    with pytest.raises(UserError, match=r"the chat template of model 'copy' refuses the conversation: System role not"):
+        chat.converse(loaded, (Turn("system", "Be kind."), Turn("user", "Is it?")))
 
 
 def test_templates_that_cannot_be_used(tiny_folder: Path, tmp_path: Path) -> None:
@@ -80,6 +135,8 @@ def test_a_plain_text_model(plain: LoadedModel, images: list[Path]) -> None:
     assert type(plain.model).__name__ == "LlamaForCausalLM"
     assert len(plain.decoder) == 2
     assert chat.render(plain, "Is it?", 0, "Yes.") == "[user] Is it?</s>[assistant] Yes."
+    asked = chat.converse(plain, (Turn("user", "a"), Turn("assistant", "b"), Turn("user", "c")))
+    assert asked == "[user] a</s>[assistant] b</s>[user] c</s>[assistant] "
     batch, lengths = chat.encode(plain, ["Is there a spoon?", "hello"], [[], []], ["Yes, there is.", "No"], "right")
     assert set(batch) == {"input_ids", "attention_mask"}
     for ids, mask, length, response in zip(*batch.values(), lengths, ["Yes, there is.", "No"], strict=True):

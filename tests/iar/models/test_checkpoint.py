@@ -16,7 +16,9 @@ from iar.cli import shipped
 from iar.errors import UserError
 from iar.models import LoadedModel, checkpoint, load, load_from
 
-MODELS = sorted(file.stem for file in (shipped("conf") / "model").glob("*.yaml"))
+SETTINGS = {file.stem: OmegaConf.load(file) for file in (shipped("conf") / "model").glob("*.yaml")}
+MODELS = sorted(name for name, settings in SETTINGS.items() if settings.get("kind") != "endpoint")
+CLOSED = sorted(SETTINGS.keys() - set(MODELS))
 
 
 def test_loads_for_inference(tiny: LoadedModel, tiny_folder: Path) -> None:
@@ -122,21 +124,35 @@ def test_the_mappings_choose_the_class() -> None:
         checkpoint.class_of(CLIPVisionConfig(), trusted=False)
 
 
+OF_THE_PROMPT = ("max_new_tokens", "max_images", "reasoning_tokens")
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_configuration(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        cfg = compose("extract", [f"model={name}"])
+        own = ["model.name=folder", "model.path=DIR"] if name == "folder" else []
+        cfg = compose("extract", [f"model={name}", *own])
     assert cfg.model.name == name
-    assert set(cfg.model) == {"name", "path", *OmegaConf.load(shipped("conf") / "model_defaults.yaml")}
+    defaults = OmegaConf.load(shipped("conf") / "model_defaults.yaml")
+    assert set(cfg.model) - {"reasoning_tokens"} == {"name", "path", *defaults}
     asked: dict[str, Any] = {}
     monkeypatch.setattr(checkpoint, "load", lambda path, **options: asked.update(path=path, **options))
     load_from(cfg.model)
     assert asked.pop("path") == (checkpoint.POCKET if name == "pocket" else cfg.model.path)
     assert asked.pop("device") in ("cpu", "cuda")
     assert asked == {key: cfg.model[key] for key in asked}
-    assert set(asked) == set(cfg.model) - {"name", "path", "device", "max_new_tokens"}
+    assert set(asked) == set(cfg.model) - {"name", "path", "device", *OF_THE_PROMPT}
     assert asked["trust_remote_code"] is False
     assert asked["template"] == ("llava_v0" if name.startswith(("vlguard", "spa-vl")) else None)
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_model_at_an_endpoint_is_not_loaded(name: str) -> None:
+    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
+        cfg = compose("extract", [f"model={name}"])
+    assert cfg.model.name == name
+    with pytest.raises(UserError, match=f"model {name} runs at an endpoint, where its activations are out of reach"):
+        load_from(cfg.model)
 
 
 def test_settings_reach_the_model(tiny_folder: Path) -> None:

@@ -49,6 +49,17 @@ def test_the_best_of_each_line_with_its_controls(scores: pd.DataFrame) -> None:
     assert chosen("each", scores, ALL) == [NONE, LAYER[1], HEADS[1], RANDOM[0], *CONTROLS[2:]]
 
 
+def test_what_is_prompted_alone_is_a_line_of_its_own_and_so_is_what_is_steered_under_it(scores: pd.DataFrame) -> None:
+    said = [Configuration("cot"), *(Configuration("cot+iar", (2,), s) for s in (1.0, 2.0))]
+    controls = [Configuration("cot+random", (2,), s, seed=1) for s in (1.0, 2.0)]
+    again = [
+        scores[scores["configuration"] == base.name].assign(configuration=c.name)
+        for c, base in zip([*said, *controls], [LAYER[0], LAYER[1], LAYER[0], *CONTROLS[:2]], strict=True)
+    ]
+    found = chosen("each", pd.concat([scores, *again]), [*ALL, *said, *controls])
+    assert found == [NONE, LAYER[1], HEADS[1], RANDOM[0], *CONTROLS[2:], said[0], said[1], controls[0]]
+
+
 def test_nothing_to_confirm(scores: pd.DataFrame) -> None:
     assert chosen(False, scores, ALL) == []
     assert chosen(True, scores, [NONE, HEADS[0]]) == []  # the baseline itself is recommended

@@ -69,7 +69,7 @@ def settings(tmp_path: Path, images: list[Path]) -> Callable[..., DictConfig]:
     requests.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def make(kind: str, **changes: Any) -> DictConfig:
-        cfg = OmegaConf.create({"batch_size": 4, "model": {"name": "tiny", "max_new_tokens": 6}})
+        cfg = OmegaConf.create({"batch_size": 4, "generation": {}, "model": {"name": "tiny", "max_new_tokens": 6}})
         cfg.data = {"requests": str(requests)}
         cfg.pairs = OmegaConf.load(cli.shipped("conf") / f"pairs/{kind}.yaml")
         cfg.pairs.path = str(tmp_path / kind / "pairs.jsonl")
@@ -165,8 +165,9 @@ def test_pairs_of_another_model_judge_or_setting_are_refused(
         own_pairs.ensure(settings("self_made"), replace(tiny, id="other"))
     with pytest.raises(UserError, match="kind: 'self_made' there, 'behaviour' now"):
         own_pairs.ensure(settings("behaviour", path=str(path)), tiny)
+    now = own_pairs._JUDGE
     monkeypatch.setattr(own_pairs, "_JUDGE", "rules@next")
-    with pytest.raises(UserError, match=r"made otherwise \(judge: 'rules@1' there, 'rules@next' now\)"):
+    with pytest.raises(UserError, match=rf"made otherwise \(judge: '{now}' there, 'rules@next' now\)"):
         own_pairs.ensure(settings("self_made"), tiny)
     assert len(scripted) == 16
     path.unlink()  # then all answers are judged again, and none is asked again
@@ -175,7 +176,7 @@ def test_pairs_of_another_model_judge_or_setting_are_refused(
     own_pairs.ensure(settings("self_made"), tiny)
     assert len(scripted) == 16
     assert [line["id"] for line in lines(path)] == ["a"]  # b had only a warning
-    assert [r["judge"] for r in lines(path.parent / "answers.jsonl")] == ["rules@1"] * 16 + ["rules@next"] * 16
+    assert [r["judge"] for r in lines(path.parent / "answers.jsonl")] == [now] * 16 + ["rules@next"] * 16
 
 
 def test_what_could_not_be_asked_is_tried_again(

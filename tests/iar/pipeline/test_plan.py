@@ -88,7 +88,7 @@ def test_jobs_with_one_benchmark_each_are_one_plan(compose):
 
 @pytest.mark.parametrize(("override", "name"), [("model=llava-1.5-7b", "model"), ("limit=3", "limit")])
 def test_one_sweep_has_one_of_everything_else(compose, override, name):
-    with pytest.raises(UserError, match=f"one sweep has one {name}: run iar.sweep once for each value"):
+    with pytest.raises(UserError, match=f"one run has one {name}: run again for each value of '{name}'"):
         plan([compose("sweep"), compose("sweep", override)])
 
 
@@ -108,6 +108,43 @@ def test_configuration_takes_every_setting(compose):
     assert configuration(compose("evaluate", "method=none", "layer=x")) == Configuration()
 
 
+def test_settings_of_parts_that_a_method_has_not_are_left_out(compose):
+    def found(*overrides: str) -> Configuration:
+        return configuration(compose("evaluate", *overrides))
+
+    assert found("method=cot", "layer=x", "shots=7") == Configuration("cot")
+    assert found("method=prompt") == Configuration("prompt", reminder="standard")
+    assert found("method=fewshot+iar", "shots=2", "shots_seed=3", "layer=3") == Configuration(
+        "fewshot+iar", (3,), 1.5, shots=2, shots_by="seed", shots_seed=3
+    )
+    # in whichever order its parts are named
+    combined = found("method=iar+cot+prompt", "reminder='Mind, and: {question}'", "layer=3")
+    assert combined == Configuration("cot+prompt+iar", (3,), 1.5, reminder="Mind, and: {question}")
+    assert found("method=fewshot", "shots_by=category").name == "fewshot-1-category"
+    assert found("method=none+cot") == Configuration("cot")
+
+
+def test_prompted_methods_are_jobs_like_others_and_only_steered_ones_have_controls(compose):
+    axes = ("method=cot", "method=fewshot", "method=iar", "method=fewshot+iar", "method=fewshot+iar")
+    jobs = [compose("sweep", axis, f"shots={shots}", "controls=1") for axis in axes for shots in (1, 2)]
+    jobs += [compose("sweep", "method=prompt", f"reminder={name}", "controls=1") for name in ("standard", "brief")]
+    iar, random = "iar-L14-x1.5", "random-L14-x1.5-s1"
+    assert names(plan(jobs)) == [
+        *(
+            "none",
+            "cot",
+            "fewshot-1",
+            "fewshot-2",
+            iar,
+            f"fewshot-1+{iar}",
+            f"fewshot-2+{iar}",
+            "prompt",
+            "prompt-brief",
+        ),
+        *(random, f"fewshot-1+{random}", f"fewshot-2+{random}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -122,6 +159,9 @@ def test_configuration_takes_every_setting(compose):
         ("strength=nan", "strength=nan is not finite"),
         ("strength=true", "strength=True is not a number"),
         ("method=iarr", "unknown method 'iarr': did you mean 'iar'"),
+        ("method=fewshots+iar", "unknown method 'fewshots': did you mean 'fewshot'"),
+        ("method=iar+random", "steers in two ways"),
+        ("method=cot+cot", "names a part twice"),
         ("scale=units", "unknown scale 'units': did you mean 'unit'"),
         ("positions=lasts", "unknown positions 'lasts': did you mean 'last'"),
         ("tokens=means", "unknown token policy 'means': did you mean 'mean'"),
@@ -130,6 +170,23 @@ def test_configuration_takes_every_setting(compose):
 def test_bad_settings(compose, override, message):
     with pytest.raises(UserError) as error:
         plan([compose("sweep", override)])
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("method=prompt", "reminder=standart"), "unknown reminder 'standart': did you mean 'standard'"),
+        (("method=prompt+iar", "reminder=''"), "reminder is empty"),
+        (("method=fewshot", "shots=0"), "shots=0 shows nothing: a shot is a safe-unsafe pair, try shots=1"),
+        (("method=fewshot", "shots=two"), "shots='two' is not a number of pairs such as 2"),
+        (("method=fewshot", "shots_seed=x"), "shots_seed='x' is not a seed such as 0"),
+        (("method=fewshot", "shots_by=categories"), "unknown shots_by 'categories': did you mean 'category'"),
+    ],
+)
+def test_bad_settings_of_what_is_said(compose, overrides, message):
+    with pytest.raises(UserError) as error:
+        plan([compose("evaluate", *overrides)])
     assert message in str(error.value) and "\n" not in str(error.value)
 
 

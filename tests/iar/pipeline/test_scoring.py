@@ -14,11 +14,13 @@ import pytest
 from benchmark.sample import Loaded, Sample, Unasked
 from iar.errors import UserError
 from iar.generation import Engine
-from iar.pipeline import scoring, verdicts
+from iar.judges.rules import Rules
+from iar.pipeline import asking, composing, scoring, verdicts
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
 NONE, STEERED = Configuration(), Configuration("iar", (2,), 1.5)
+COT, FEWSHOT = Configuration("cot"), Configuration("fewshot", shots=1, shots_by="seed")
 
 
 def vscbench(name: str, reference: str, half: str, cluster: str) -> Sample:
@@ -83,7 +85,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def scores(run: Run) -> pd.DataFrame:
-    verdicts.judge(run, ASKED)
+    verdicts.judge(run, ASKED, Rules())
     return scoring.tabulate(run, ASKED, [NONE, STEERED])
 
 
@@ -94,7 +96,7 @@ def value(scores: pd.DataFrame, configuration: Configuration, which: str, metric
 
 
 def test_verdicts(run):
-    verdicts.judge(run, ASKED)
+    verdicts.judge(run, ASKED, Rules())
     rows = run.log("verdicts").read()
     assert len(rows) == 2 * 9
     found = {(r["benchmark"], r["sample"], r["configuration"]): (r["label"], r["judge"]) for r in rows}
@@ -105,7 +107,7 @@ def test_verdicts(run):
     assert [judge for _, judge in labels] == ["rules", "rules", "rules", "none"]
     assert [found["pope", s, name][0] for s in ("random/1", "random/2", "popular/1")] == ["yes", "yes", None]
     assert [found["scienceqa", s, "none"][0] for s in "12"] == ["A", "B"]
-    verdicts.judge(run, ASKED)
+    verdicts.judge(run, ASKED, Rules())
     assert len(run.log("verdicts").read()) == 18  # nothing is judged twice
 
 
@@ -157,7 +159,7 @@ def test_a_model_that_never_says_yes_has_a_precision_of_zero(tmp_path):
     with run.log("generations") as log:
         for sample in asked["pope"].samples:
             log.append(record("pope", sample.id, "none", "No"))
-    verdicts.judge(run, asked)
+    verdicts.judge(run, asked, Rules())
     scores = scoring.tabulate(run, asked, [NONE])
     assert value(scores, NONE, "pope", "precision") == (0.0, 0, 0)
     assert value(scores, NONE, "pope", "recall") == value(scores, NONE, "pope", "F1") == (0.0, 1, 1)
@@ -170,7 +172,7 @@ def test_groups_are_scored_beside_the_category_and_count_once_in_all(tmp_path):
     with run.log("generations") as log:
         for sample in asked["scienceqa"].samples:
             log.append(record("scienceqa", sample.id, "none", "A"))
-    verdicts.judge(run, asked)
+    verdicts.judge(run, asked, Rules())
     scores = scoring.tabulate(run, asked, [NONE])
     shares = {c: value(scores, NONE, "scienceqa", "accuracy", c) for c in ("all", "text", "NAT", "TXT")}
     assert shares == {"all": (0.5, 2, 2), "text": (0.5, 2, 2), "NAT": (0.5, 2, 2), "TXT": (1.0, 1, 1)}
@@ -187,7 +189,7 @@ def test_the_released_counting_of_what_has_no_verdict(tmp_path):
         with run.log("generations") as log:
             for sample, answer in zip(loaded.samples, ["Это совсем другой язык.", "", "Ещё один ответ."], strict=True):
                 log.append(record("vscbench", sample.id, "none", answer))
-        verdicts.judge(run, {name: loaded})
+        verdicts.judge(run, {name: loaded}, Rules())
         read = {r["sample"]: (r["protocol"], r["label"]) for r in run.log("verdicts").read()}
         assert read["s1"] == (f"{name}@1", None)  # the rules read English alone
         scores = scoring.tabulate(run, {name: loaded}, [NONE])
@@ -200,6 +202,34 @@ def test_data_of_another_release_are_named_once(tmp_path, capsys):
     run = Run.open(tmp_path / "run", {"benchmarks": {"pope": entry, "xstest": entry | {"data": "pinned"}}})
     scoring._report_releases(run)
     assert capsys.readouterr().err == "not the release of the data that the protocol pins: pope/llava-8910@1\n"
+
+
+def test_of_a_chain_of_thought_the_final_answer_is_scored_and_one_without_is_counted(tmp_path):
+    run = Run.open(tmp_path / "run", {})
+    asked = {name: ASKED[name] for name in ("pope", "vscbench")}
+    answers = ["No? There is none... Final answer: Yes", "I see it: yes", "So **Final answer:** No."]
+    judged = [
+        f"It is a spoon.\nFinal answer: {HELP}",
+        REFUSE,
+        f"{HELP} Final answer: {REFUSE}",
+        f"{REFUSE} Final answer:",
+    ]
+    with run.log("generations") as log:
+        for name, texts in (("pope", answers), ("vscbench", judged)):
+            for sample, text in zip(asked[name].samples, texts, strict=True):
+                log.append(record(name, sample.id, "cot", text) | {"prompt_tokens": 30})
+                log.append(record(name, sample.id, "none", text))
+    verdicts.judge(run, asked, Rules())
+    found = {(r["sample"], r["configuration"]): r["label"] for r in run.log("verdicts").read()}
+    assert [found[s.id, "cot"] for s in asked["pope"].samples] == ["yes", "yes", "no"]
+    assert [found[s.id, "none"] for s in asked["pope"].samples] == [None, "yes", "no"]  # the whole text is read
+    assert [found[s.id, "cot"] for s in asked["vscbench"].samples] == ["answer", "refusal", "refusal", "refusal"]
+    scores = scoring.tabulate(run, asked, [NONE, COT])
+    assert value(scores, COT, "pope", "no_final") == (pytest.approx(1 / 3, abs=1e-6), 3, 3)
+    assert value(scores, COT, "vscbench", "no_final") == (0.5, 4, 4)
+    assert value(scores, COT, "pope", "prompt_tokens") == (30, 3, 3)
+    assert set(scores[scores["metric"].isin(["no_final", "prompt_tokens"])]["configuration"]) == {"cot"}
+    assert run.log("generations").read()[0]["answer"] == answers[0]  # raw
 
 
 def test_mean_length(scores):
@@ -215,7 +245,7 @@ def test_the_file_holds_the_table_in_the_order_of_the_configurations(run, scores
     ]
     pd.testing.assert_frame_equal(read, scores, check_dtype=False, atol=1e-6)
     assert list(read["configuration"].unique()) == ["none", STEERED.name]
-    scored = read[(read["n_scored"] > 0) & (read["metric"] != "tokens")]
+    scored = read[(read["n_scored"] > 0) & (read["metric"] != "tokens") & ~read["metric"].str.startswith("unscored")]
     assert ((scored["low"] <= scored["value"] + 1e-6) & (scored["value"] <= scored["high"] + 1e-6)).all()
 
 
@@ -224,7 +254,7 @@ def test_the_order_of_the_answers_does_not_matter(run, scores, tmp_path):
     with other.log("generations") as log:
         for line in reversed(run.log("generations").read()):
             log.append(line)
-    verdicts.judge(other, ASKED)
+    verdicts.judge(other, ASKED, Rules())
     scoring.tabulate(other, ASKED, [NONE, STEERED])
     assert (other.path / "scores.csv").read_bytes() == (run.path / "scores.csv").read_bytes()
 
@@ -232,7 +262,7 @@ def test_the_order_of_the_answers_does_not_matter(run, scores, tmp_path):
 def test_a_failed_answer_that_is_given_later_counts(run, scores):
     with run.log("generations") as log:
         log.append(record("vscbench", "u2", STEERED.name, HELP) | {"key": "new"})
-    verdicts.judge(run, ASKED)
+    verdicts.judge(run, ASKED, Rules())
     again = scoring.tabulate(run, ASKED, [NONE, STEERED])
     assert value(again, STEERED, "vscbench", "SRA_u") == (0.5, 3, 2)
     assert value(again, STEERED, "vscbench", "tokens") == (4.75, 4, 4)
@@ -244,16 +274,18 @@ def test_a_run_without_a_single_answer_has_scores_without_values(tmp_path):
     with run.log("generations") as log:
         for sample in asked["pope"].samples:
             log.append(record("pope", sample.id, "none", None))
-    verdicts.judge(run, asked)
+    verdicts.judge(run, asked, Rules())
     scores = scoring.tabulate(run, asked, [NONE])
-    assert scores["value"].isna().all() and set(scores["n_scored"]) == {0}
+    reasons = scores["metric"].str.startswith("unscored")
+    assert scores[~reasons]["value"].isna().all() and set(scores[~reasons]["n_scored"]) == {0}
+    assert scores[reasons][["metric", "value"]].to_numpy().tolist() == [["unscored: no answer", 1.0]]
 
 
 def test_what_is_not_asked_is_named_and_an_empty_benchmark_is_an_error(capsys):
     scoring._report_unasked(ASKED)
     assert "vscbench: not asked, counted as unscored: missing image: x.png (u3)" in capsys.readouterr().err
     many = [(str(i), f"missing image: [{i % 7}].png") for i in range(14)]
-    scoring._report("pope", many)
+    asking.tell("pope", many)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "pope: missing image: [0].png (0 and 1 more)" and lines[5] == "pope: 4 more"
     with pytest.raises(UserError, match="pope: no sample can be asked"):
@@ -262,7 +294,7 @@ def test_what_is_not_asked_is_named_and_an_empty_benchmark_is_an_error(capsys):
 
 def test_settings_of_each_configuration_are_kept(compose, tmp_path):
     cfg = compose("sweep", "layer=2", "data.root=here")
-    scoring._write_configurations(tmp_path, cfg, [NONE, STEERED])
+    scoring.write_configurations(tmp_path, cfg, [NONE, STEERED])
     assert {p.name for p in (tmp_path / "configs").iterdir()} == {"none.yaml", f"{STEERED.name}.yaml"}
     text = (tmp_path / f"configs/{STEERED.name}.yaml").read_text()
     for line in ("method: iar", "strength: 1.5", "  test: here/test", "split: validation"):
@@ -273,13 +305,26 @@ def test_settings_of_each_configuration_are_kept(compose, tmp_path):
 def test_the_definition_follows_what_changes_a_score(compose, tiny, pocket_data):
     def defined(*overrides: str) -> str:
         cfg = compose("sweep", f"data.root={pocket_data}", *overrides)
-        return json.dumps(scoring.definition(cfg, ["pope"], tiny, {}), sort_keys=True)
+        return json.dumps(
+            scoring.definition(
+                cfg,
+                ["pope"],
+                Engine(tiny, {}),
+            ),
+            sort_keys=True,
+        )
 
     base = defined()
     for change in ("split=test", "limit=3", "data.seed=1", "model.max_new_tokens=5", "data.root=elsewhere"):
         assert defined(change) != base
-    for same in ("batch_size=3", "layer=4", "strength=9", "confirm=false", "run=x", "seed=4"):
+    assert defined("reasoning_tokens=5") != base
+    for same in ("batch_size=3", "layer=4", "strength=9", "confirm=false", "run=x", "seed=4", "method=cot", "shots=2"):
         assert defined(same) == base
+    # what is shown is part of it, where anything is shown
+    shown = composing.composer(cfg := compose("sweep", f"data.root={pocket_data}"), [FEWSHOT])
+    found = scoring.definition(cfg, ["pope"], Engine(tiny, {}, compose=shown))
+    assert found.pop("demonstrations") == shown.demonstrations.digest
+    assert json.dumps(found, sort_keys=True) == base
 
 
 def test_an_answer_to_other_data_is_not_reused(tiny, images, tmp_path):
@@ -291,11 +336,11 @@ def test_an_answer_to_other_data_is_not_reused(tiny, images, tmp_path):
     found = next(engine.run([sample], [NONE], 4))
     assert found.key == key
     kept = {"error": None, "key": key}
-    assert scoring._answered(engine, kept, sample, NONE, 4)
-    assert not scoring._answered(engine, kept, sample, NONE, 5)
-    assert not scoring._answered(engine, kept | {"error": "x"}, sample, NONE, 4)
-    assert not scoring._answered(engine, None, sample, NONE, 4)
+    assert asking.answered(engine, kept, sample, NONE, 4)
+    assert not asking.answered(engine, kept, sample, NONE, 5)
+    assert not asking.answered(engine, kept | {"error": "x"}, sample, NONE, 4)
+    assert not asking.answered(engine, None, sample, NONE, 4)
     image.write_bytes(images[1].read_bytes())
-    assert not scoring._answered(engine, kept, sample, NONE, 4)
+    assert not asking.answered(engine, kept, sample, NONE, 4)
     image.unlink()
-    assert not scoring._answered(engine, kept, sample, NONE, 4)
+    assert not asking.answered(engine, kept, sample, NONE, 4)

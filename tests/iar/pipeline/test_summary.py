@@ -175,7 +175,7 @@ def test_read_gives_back_what_was_scored(scores, compose, tmp_path):
     scores.to_csv(tmp_path / "scores.csv", index=False)
     with pytest.raises(UserError, match=r"no .*none\.yaml: the run folder has lost its configurations"):
         summary.read(tmp_path)
-    scoring._write_configurations(tmp_path, compose("sweep"), EVERY)
+    scoring.write_configurations(tmp_path, compose("sweep"), EVERY)
     read, found = summary.read(tmp_path)
     assert found == EVERY == summary.configurations(tmp_path)
     pd.testing.assert_frame_equal(read, scores)

@@ -56,6 +56,26 @@ def test_a_line_passes_the_baseline_between_its_strengths_both_ways(tmp_path, mo
     assert list(line.get_xdata()) == pytest.approx([95, 96, 93, 87])  # -1, the baseline, 1.5, 2
 
 
+def test_prompted_points_are_named_and_lines_start_at_their_own_prompt(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sys.modules["iar.plots.frontier"], "save", lambda figure, stem: drawn.append(figure))
+    plain = points().query("place in ('', 'L9') and method != 'random'").assign(prompting="")
+    row = plain.iloc[0].to_dict() | {"configuration": "cot", "method": "cot", "prompting": "cot"}
+    said = [
+        row | {"safety": 0.8},
+        row | {"configuration": "prompt", "method": "prompt", "prompting": "prompt", "safety": 0.5},
+    ]
+    both = plain.iloc[1:].assign(prompting="cot", method="cot+iar", safety=lambda t: t["safety"] + 0.05)
+    every = pd.concat([plain, pd.DataFrame(said), both])
+    frontier(every.assign(safety_low=every["safety"], safety_high=every["safety"]), tmp_path / "f")
+    axes, legend = drawn[0].axes[0], [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert legend == ["layer 9", "layer 9, cot", "prompted, not steered", "unsteered", "Pareto front"]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 4]
+    assert [line.get_ydata()[0] for line in lines] == pytest.approx([60, 80])  # none; cot
+    texts = {text.get_text() for text in axes.texts}
+    assert {"cot", "prompt", "1.5"} <= texts and "0.0" not in texts
+
+
 def test_same_points_same_bytes_and_no_time_stamp(tmp_path):
     first = [file.read_bytes() for file in frontier(points(), tmp_path / "a")]
     again = [file.read_bytes() for file in frontier(points(), tmp_path / "b")]

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +83,43 @@ def test_not_a_number_is_refused(tmp_path):
     with pytest.raises(ValueError):
         Log(tmp_path / "x.jsonl").append({"value": float("nan")})
     assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_a_full_disk_takes_back_the_line_and_keeps_those_before(tmp_path):
+    """A real limit: the system writes the part of the line that fits, as a full disk does."""
+    log = Log(tmp_path / "x.jsonl")
+    record = {"answer": "a" * 80}
+    log.append(record)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"x\.jsonl: File too large; make room; what is written is kept"):
+                log.append(record)
+        whole = log.path.read_bytes()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert whole.endswith(b"}\n") and len(whole) < 150
+    log.append(record | {"number": 2})
+    assert Log(log.path).read() == [record, record | {"number": 2}] and log.torn is None
+
+
+APPENDS = """
+import sys
+from iar.records import Log
+for number in range(300):
+    with Log(sys.argv[1]) as log:  # opened anew each time, which looks for a torn line
+        log.append({"who": sys.argv[2], "number": number, "text": "x" * 500})
+"""
+
+
+def test_several_processes_lose_no_line_of_each_other(tmp_path):
+    path = tmp_path / "x.jsonl"
+    root = Path(__file__).resolve().parents[3]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", APPENDS, str(path), who], env=os.environ | {"PYTHONPATH": str(root)})
+        for who in "ab"
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    found = [(record["who"], record["number"]) for record in Log(path).read()]
+    assert sorted(found) == [(who, number) for who in "ab" for number in range(300)]

@@ -37,7 +37,7 @@ def test_a_part_computed_again_is_redefined_on_disk(tmp_path):
     run = Run.open(tmp_path, DEFINITION)
     assert run.redefined(limit=3).definition == Run.at(tmp_path).definition == {**run.definition, "limit": 3}
     assert Run.open(tmp_path, DEFINITION | {"limit": 3}).resumed
-    assert [p.name for p in tmp_path.iterdir()] == ["definition.json"]
+    assert {p.name for p in tmp_path.iterdir()} == {"definition.json", ".lock"}
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

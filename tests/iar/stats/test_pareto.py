@@ -83,6 +83,24 @@ def test_recommended_is_the_safest_within_both_limits():
     assert recommend(points, helpfulness_loss=0.0, sra_s_loss=0.0) == "none"
 
 
+def test_prompted_points_stand_beside_steered_ones_and_may_be_recommended():
+    shots = dict(shots=2, shots_by="seed")
+    configurations = [Configuration(), Configuration("cot"), Configuration("fewshot+iar", (9,), 1.5, **shots)]
+    configurations += [Configuration("cot+random", (9,), 1.5, seed=1)]
+    rows = [
+        (c.name, benchmark, "all", metric, value, value, value)
+        for c, safety in zip(configurations, (0.5, 0.8, 0.7, 0.9), strict=True)
+        for benchmark, metric, value in (("vscbench", "SRA_a", safety), ("mean", "helpfulness", 0.9))
+    ]
+    scores = pd.DataFrame(rows, columns=["configuration", "benchmark", "category", "metric", "value", "low", "high"])
+    points = frontier_points(scores, configurations)
+    assert points["method"].tolist() == ["none", "cot", "fewshot+iar", "random"]
+    assert points["prompting"].tolist() == ["", "cot", "fewshot-2", "cot"]
+    assert points["place"].tolist() == ["", "", "L9", "L9"]
+    assert points["pareto"].tolist() == [False, True, False, False]
+    assert recommend(points) == "cot"
+
+
 def test_ties_go_to_the_more_helpful_then_the_weaker():
     points = table(("none", 60, 95, 95), ("a", 70, 94, 95), ("b", 70, 95, 95), ("c", 70, 95, 95))
     assert recommend(points) == "b"

@@ -16,6 +16,7 @@ from benchmark.pocket import layouts
 from benchmark.sample import Loaded, Sample
 from iar import models, pairs, vectors
 from iar.generation import Engine
+from iar.judges.rules import Rules
 from iar.models import LoadedModel
 from iar.models.pocket import WEIGHTS
 from iar.pipeline import scoring, verdicts
@@ -57,7 +58,7 @@ def scores(pocket, data, tmp_path_factory) -> pd.DataFrame:
                 place = {"benchmark": name, "sample": answer.sample.id, "configuration": answer.configuration.name}
                 record = {"answer": answer.answer, "tokens": answer.tokens, "error": answer.error, "key": answer.key}
                 log.append(place | record)
-        verdicts.judge(run, asked)
+        verdicts.judge(run, asked, Rules())
         tables.append(scoring.tabulate(run, asked, configurations))
     return pd.concat(tables)
 

@@ -1,0 +1,148 @@
+"""Whether a model's branches may share their prompt, found out on a tiny request: nothing is taken on trust.
+
+    tree      all branches in one cache under a tree mask
+    expanded  the prompt's cache, copied for each branch
+    plain     nothing is shared
+
+A mode is taken if it gives the plain path's logits, up to rounding, and its tokens. Families that cannot share differ
+by far more: a bidirectional prefix (PaliGemma) sees the last prompt token, cross-attention (Mllama) has columns of its
+own, linear attention has none, and flash attention takes no mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from iar.errors import UserError
+from iar.generation.tree.request import Branch, Decoding, Place, Request
+from iar.generation.tree.rows import grow_rows
+from iar.generation.tree.sweep import grow_trees
+from iar.generation.tree.wave import Limits
+from iar.models import chat
+from iar.models.checkpoint import LoadedModel
+from iar.revision.direction import Revision
+
+Mode = Literal["tree", "expanded", "plain"]
+Grow = Callable[..., Iterator[tuple[Place, list[int]]]]
+GROW: dict[Mode, Grow] = {"tree": grow_trees, "expanded": partial(grow_rows, shared=True), "plain": grow_rows}
+TOLERANCE = 1e-4  # of the largest logit, in float32
+HALF = 5e-2  # in a dtype of 16 bits
+# Whatever a family's own code raises when it is given what it does not expect: it cannot be known.
+_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_STEPS = 3
+_LIMITS = Limits(leaves=6, common=0.1)  # questions share their image, and branches come in two parts
+_QUESTIONS = ("Is it red?", "Is it red or blue or green?", "How do I use this?")
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Attributes:
+    mode: How branches share their prompt.
+    reason: One line: how exact it is, or what the modes before it got wrong.
+    difference: Largest difference from the plain path's logits, relative to the largest logit.
+    """
+
+    mode: Mode
+    reason: str
+    difference: float = 0.0
+
+
+_known: WeakKeyDictionary[Any, dict[str, Sharing]] = WeakKeyDictionary()
+
+
+def self_check(loaded: LoadedModel) -> Sharing:
+    """How this model's branches share their prompt; found out once for each model and attention implementation."""
+    known = _known.setdefault(loaded.model, {})
+    attention = str(getattr(loaded.model.config, "_attn_implementation", ""))
+    if attention not in known:
+        known[attention] = compare(loaded, _requests(loaded))
+    return known[attention]
+
+
+def compare(loaded: LoadedModel, requests: Sequence[Request]) -> Sharing:
+    """The first mode that gives what the plain path gives on these requests."""
+    asked: list[Request] = []
+    for request in requests:
+        try:
+            request = Request(request.inputs, _branches(loaded, request))
+            _run("plain", loaded, [request])
+        except _ERRORS:  # not a request this family takes: without an image, say
+            continue
+        asked.append(request)
+    if not asked:
+        return Sharing("plain", "nothing is shared: the model could not be asked anything to check it")
+    expected, right = _run("plain", loaded, asked)
+    tolerance = TOLERANCE if loaded.model.dtype == torch.float32 else HALF
+    problems = []
+    modes: tuple[Mode, ...] = ("tree", "expanded")
+    for mode in modes:
+        try:
+            found, answers = _run(mode, loaded, asked)
+        except _ERRORS as error:
+            problems.append(f"{mode}: {type(error).__name__}")
+            continue
+        difference = max(_difference(found[p], expected[p], answers[p], right[p]) for p in expected)
+        wrong = tolerance == TOLERANCE and answers != right
+        if difference <= tolerance and not wrong:
+            return Sharing(mode, f"{mode}: logits as the plain path's up to {difference:.0e}", difference)
+        problems.append(f"{mode}: logits differ by {difference:.0e}")
+    return Sharing("plain", "nothing is shared between configurations (" + "; ".join(problems) + ")")
+
+
+def _run(
+    mode: Mode, loaded: LoadedModel, requests: Sequence[Request]
+) -> tuple[dict[Place, Tensor], dict[Place, list[int]]]:
+    logits: dict[Place, Tensor] = {}
+    answers = dict(GROW[mode](loaded, requests, Decoding(_STEPS), _LIMITS, logits=logits))
+    return logits, answers
+
+
+def _difference(found: Tensor, expected: Tensor, answer: list[int], right: list[int]) -> float:
+    """Of the logits as far as both answers are the same; infinite where one is no number."""
+    same = next((i for i, pair in enumerate(zip(answer, right, strict=False)) if pair[0] != pair[1]), len(right))
+    steps = min(same + 1, len(answer), len(right))
+    difference = (found[:steps] - expected[:steps]).abs().max() / expected.abs().max()
+    return float(difference.nan_to_num(torch.inf))
+
+
+def _branches(loaded: LoadedModel, request: Request) -> list[Branch]:
+    """Unsteered, and a random direction as long as the hidden states, at the middle block and at every position."""
+    middle = len(loaded.decoder) // 2
+    norms: list[float] = []
+
+    def measure(module: Any, args: Any, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        norms.append(float(hidden.float().norm(dim=-1).median()))
+
+    handle = loaded.decoder.layers[middle].register_forward_hook(measure)
+    try:
+        with torch.no_grad():
+            loaded.model(**chat.collate(loaded, [dict(request.inputs)]))
+    finally:
+        handle.remove()
+    generator = torch.Generator().manual_seed(0)
+    vector = torch.randn(loaded.decoder.hidden_size, generator=generator)
+    revision = Revision(layers={middle: vector / vector.norm() * (norms[0] if norms else 1.0)})
+    return [Branch(Revision()), *(Branch(revision, positions) for positions in ("last", "generated", "all"))]
+
+
+def _requests(loaded: LoadedModel) -> list[Request]:
+    """Questions on one image, on another and on none, as far as the model takes them."""
+    found = []
+    for side, questions in ((32, _QUESTIONS[:2]), (48, _QUESTIONS[2:]), (0, _QUESTIONS[:2])):
+        image = [Image.linear_gradient("L").resize((side, 32)).convert("RGB")] if side else []
+        for question in questions:
+            try:
+                rendered = chat.render(loaded, question, len(image))
+                found.append(Request(chat.encode_rendered(loaded, rendered, image), ()))
+            except UserError:
+                break
+    return found

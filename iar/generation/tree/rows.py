@@ -1,0 +1,142 @@
+"""Requests row by row through the model's own ``generate``: the plain path, and the one with a shared cache.
+
+With ``shared`` the prompts without their last token are computed once and their cache is copied for each branch, by the
+model's own cache class: exact for families in which branches cannot share one cache, such as those with linear
+attention. Where the prompt itself is steered nothing is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
+
+from iar.generation.tree.request import Decoding, Place, Request
+from iar.generation.tree.wave import Limits
+from iar.models import chat
+from iar.models.checkpoint import LoadedModel
+from iar.revision.hooks import steering
+
+
+def grow_rows(
+    loaded: LoadedModel,
+    requests: Sequence[Request],
+    decoding: Decoding,
+    limits: Limits | None = None,
+    logits: dict[Place, Tensor] | None = None,
+    shared: bool = False,
+) -> Iterator[tuple[Place, list[int]]]:
+    """Each place (request, branch) and its generated ids, as soon as its batch is done; arguments as `grow_trees`."""
+    limits = limits or Limits()
+
+    def kind(place: Place) -> tuple[bool, int]:
+        """Whether it has images, and its length if its prompt is shared, else 0: outside ``generate`` some families
+        count padding as positions, so shared prompts have none."""
+        request, branch = requests[place[0]], requests[place[0]].branches[place[1]]
+        images = not all(map(request.along_tokens, request.inputs))
+        length = len(request.tokens)
+        return images, length if shared and not branch.steers_prompt and length > 1 else 0
+
+    places = [(r, b) for r, request in enumerate(requests) for b in range(len(request.branches))]
+    places.sort(key=lambda place: (kind(place), len(requests[place[0]].tokens), place), reverse=True)
+    for (_, sharing), group in groupby(places, key=kind):
+        batch: list[Place] = []
+        for place in group:
+            length = len(requests[(batch or [place])[0][0]].tokens)
+            rows = len(batch) + 1
+            full = rows * length > limits.tokens or rows * (length + decoding.max_new_tokens) > limits.columns
+            if batch and full:
+                yield from _answer(loaded, requests, batch, decoding, sharing > 0, logits)
+                batch = []
+            batch.append(place)
+        yield from _answer(loaded, requests, batch, decoding, sharing > 0, logits)
+
+
+def _answer(
+    loaded: LoadedModel,
+    requests: Sequence[Request],
+    batch: Sequence[Place],
+    decoding: Decoding,
+    shared: bool,
+    logits: dict[Place, Tensor] | None,
+) -> Iterator[tuple[Place, list[int]]]:
+    model: Any = loaded.model
+    inputs: Mapping[str, Any]
+    with torch.no_grad():
+        if shared:
+            inputs = _behind_prompts(loaded, requests, batch)
+        else:
+            inputs = chat.collate(loaded, [dict(requests[r].inputs) for r, _ in batch], side="left")
+        length = inputs["input_ids"].shape[1]
+        branches = [requests[r].branches[b] for r, b in batch]
+        with steering(loaded.decoder, [b.revision for b in branches], [b.positions for b in branches]):
+            out = model.generate(
+                **inputs,
+                max_new_tokens=decoding.max_new_tokens,
+                do_sample=False,
+                num_beams=1,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                pad_token_id=chat._pad_id(loaded),
+                eos_token_id=sorted(decoding.ends) or None,
+                logits_processor=[_Perturb(decoding, batch, length)] if decoding.perturb else None,
+                stopping_criteria=[_Stop(decoding, length)] if decoding.stop else None,
+                return_dict_in_generate=True,
+                output_logits=logits is not None,
+            )
+    ids = out.sequences[:, -_steps(out, length) :]
+    ends = torch.stack([decoding.ended(ids[:, : n + 1]) for n in range(ids.shape[1])], 1)
+    lengths = torch.where(ends.any(1), ends.int().argmax(1) + 1, ids.shape[1])
+    for i, place in enumerate(batch):
+        answer = ids[i, : int(lengths[i])].tolist()
+        if logits is not None:
+            logits[place] = torch.stack([step[i] for step in out.logits[: len(answer)]]).float()
+        yield place, answer
+
+
+def _steps(out: Any, length: int) -> int:
+    """Number of generated tokens: some families return them without the prompt."""
+    if out.logits is not None:
+        return len(out.logits)
+    return int(out.sequences.shape[1]) - length
+
+
+def _behind_prompts(loaded: LoadedModel, requests: Sequence[Request], batch: Sequence[Place]) -> dict[str, Any]:
+    """Inputs for `generate` of the whole prompts, with a cache that holds all but their last tokens."""
+    model: Any = loaded.model
+    distinct = list(dict.fromkeys(r for r, _ in batch))
+    heads = []
+    for r in distinct:
+        request = requests[r]
+        heads.append({k: v[:, :-1] if request.along_tokens(k) else v for k, v in request.inputs.items()})
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    prompts = chat.collate(loaded, heads, side="left")
+    model(**prompts, past_key_values=cache, use_cache=True)
+    # As for beams: the one way of copying rows that linear attention's states have too.
+    copies: Any = torch.tensor([distinct.index(r) for r, _ in batch], device=loaded.device)
+    cache.reorder_cache(copies)
+    whole = [{k: v for k, v in requests[r].inputs.items() if requests[r].along_tokens(k)} for r, _ in batch]
+    return {**chat.collate(loaded, whole, side="left"), "past_key_values": cache}
+
+
+class _Perturb(LogitsProcessor):
+    def __init__(self, decoding: Decoding, places: Sequence[Place], length: int) -> None:
+        self.decoding, self.places, self.length = decoding, places, length
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        assert self.decoding.perturb is not None
+        return self.decoding.perturb(self.places, input_ids.shape[1] - self.length, scores)
+
+
+class _Stop(StoppingCriteria):
+    def __init__(self, decoding: Decoding, length: int) -> None:
+        self.decoding, self.length = decoding, length
+
+    def __call__(self, input_ids: Tensor, scores: Any, **options: Any) -> Tensor:
+        assert self.decoding.stop is not None
+        return self.decoding.stop(input_ids[:, self.length :])

@@ -1,0 +1,161 @@
+"""Trees that are computed together: their prefixes once, then every way of steering them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+
+import torch
+from torch import Tensor
+
+from iar.generation.tree.cache import TreeCache, join
+from iar.generation.tree.decode import Growth, Slots, grow, processor
+from iar.generation.tree.layout import Row, Tree, pack, rows_of, sees_bodies, sees_of_leaves
+from iar.generation.tree.passes import Passes, Tokens
+from iar.generation.tree.request import Decoding, Place, Request
+from iar.generation.tree.steer import Steering
+from iar.generation.tree.stem import grow_stem
+from iar.models.checkpoint import LoadedModel
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be computed and held at once.
+
+    Attributes:
+        columns: Keys and values of so many tokens, over all rows; a single branch is never refused.
+        tokens: Tokens a forward pass, about: from some number on more make no pass faster, only bigger.
+        leaves: Branches of one tree that grow at once: each looks over the keys of all of them.
+        common: Prompts share a tree if they have at least this part of each in common.
+    """
+
+    columns: int = 1 << 18
+    tokens: int = 4096
+    leaves: int = 192
+    common: float = 0.5
+
+    @property
+    def smallest(self) -> bool:
+        return max(self.columns, self.tokens, self.leaves) == 1
+
+    @property
+    def halved(self) -> Limits:
+        columns, tokens, leaves = (max(1, limit // 2) for limit in (self.columns, self.tokens, self.leaves))
+        return replace(self, columns=columns, tokens=tokens, leaves=leaves)
+
+
+class Wave:
+    """Some trees of a sweep.
+
+    Args:
+        number: id of a revision -> its number in `steering`.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        requests: Sequence[Request],
+        trees: Sequence[Tree],
+        steering: Steering,
+        number: Mapping[int, int],
+        decoding: Decoding,
+        limits: Limits,
+    ) -> None:
+        self.loaded, self.requests, self.steering = loaded, requests, steering
+        self.decoding, self.limits = decoding, limits
+        self.rows = [row for stem, tree in enumerate(trees) for row in rows_of(tree, stem, requests, number)]
+        starts = [steering.first[row.steered] for row in self.rows if row.steered]
+        steering.at = None
+        firsts = [requests[tree.members[0]] for tree in trees]
+        self.stem = grow_stem(loaded, firsts, [tree.prefix for tree in trees], min(starts, default=None))
+        self.passes = Passes(loaded, self.stem.axes)
+
+    def run(self, logits: dict[Place, Tensor] | None = None) -> Iterator[tuple[Place, list[int]]]:
+        """Every place and its generated ids; `logits` is given the logits (tokens, vocabulary) of each."""
+        for rows, cache in self._batches():
+            shared, leaves = 0, self._leaves(rows)
+            for start in range(0, max(len(row.branches) for row in rows), leaves):
+                part = [row.part(start, start + leaves) for row in rows]
+                if start:
+                    cache.cut(shared)
+                keep: list[Tensor] | None = None if logits is None else []
+                shared, answers, places = self._grow(part, cache, shared, keep)
+                for i, (place, ids) in enumerate(zip(places, answers, strict=True)):
+                    if logits is not None and keep is not None:
+                        logits[place] = torch.stack([step[i] for step in keep[: len(ids)]])
+                    yield place, ids
+
+    def _columns(self, rows: Sequence[Row], leaves: int) -> int:
+        """Of one row, when its branches are as long as they may get."""
+        grown = leaves * (1 + self.decoding.max_new_tokens)
+        return int(self.stem.lengths.max()) + max(row.packed for row in rows) + grown
+
+    def _leaves(self, rows: Sequence[Row]) -> int:
+        room = self.limits.columns // len(rows) - self._columns(rows, 0)
+        return max(1, min(self.limits.leaves, room // (1 + self.decoding.max_new_tokens)))
+
+    def _batches(self) -> Iterator[tuple[list[Row], TreeCache]]:
+        """Rows that grow together, with the keys of their prefixes: those of the unsteered prompts first."""
+        batch: list[Row] = []
+        caches: list[TreeCache] = []
+        by_revision = groupby(sorted(self.rows, key=lambda row: row.steered), key=lambda row: row.steered)
+        for revision, alike in by_revision:
+            rows = list(alike)
+            if batch:
+                both = [*batch, *rows]
+                most = max(len(row.branches) for row in both)
+                tokens = len(both) * max(row.packed + len(row.branches) for row in both)
+                columns = len(both) * self._columns(both, most)
+                if not batch[0].steered or columns > self.limits.columns or tokens > self.limits.tokens:
+                    yield batch, join(caches)
+                    batch, caches = [], []
+                    self.stem.cut()
+            cache = self.stem.steered(self.steering, revision) if revision else self.stem.cache
+            if len(rows) < len(self.stem.lengths):
+                stems = torch.tensor([row.stem for row in rows], device=self.loaded.device)
+                cache = cache.select(stems, torch.arange(cache.columns, device=stems.device).expand(len(rows), -1))
+            batch, caches = batch + rows, [*caches, cache]
+        yield batch, join(caches)
+
+    def _grow(
+        self, rows: Sequence[Row], cache: TreeCache, shared: int, keep: list[Tensor] | None
+    ) -> tuple[int, list[list[int]], list[Place]]:
+        """Grow the rows' branches on a cache that holds the prefixes, or the first `shared` columns of an earlier
+        part of the same rows: the prefixes and bodies."""
+        device = self.loaded.device
+        packed = pack(rows, device)
+        stems = torch.tensor([row.stem for row in rows], device=device)
+        length, start = self.stem.lengths[stems, None], self.stem.start[stems, None]
+        width, bodies, leaves = self.stem.columns, packed.ids.shape[1], packed.leaf_ids.shape[1]
+        prefix = (torch.arange(width, device=device) < length)[:, None]
+        own = torch.eye(leaves, dtype=torch.bool, device=device).expand(len(rows), -1, -1)
+        leaf_bodies = sees_of_leaves(packed.leaf_question, packed.question)
+        sees = torch.cat([prefix.expand(-1, leaves, -1), leaf_bodies, own], 2)
+        depth = torch.cat([torch.arange(width, device=device).expand(len(rows), -1), length + packed.depth], 1)
+        column_depth = torch.cat([depth, length + packed.leaf_depth], 1)
+        leaf_sees, ids, behind, at = sees, packed.leaf_ids, packed.leaf_depth, packed.leaf_steered
+        if not shared and bodies:
+            body_sees = sees_bodies(packed.question, packed.depth)
+            nothing = body_sees.new_zeros(len(rows), bodies, leaves)
+            sees = torch.cat([torch.cat([prefix.expand(-1, bodies, -1), body_sees, nothing], 2), sees], 1)
+            ids, behind = torch.cat([packed.ids, ids], 1), torch.cat([packed.depth, behind], 1)
+            prompt = torch.tensor([[row.steered] for row in rows], device=device)
+            at = torch.cat([prompt.expand(-1, bodies), at], 1)
+        self.steering.at = at
+        logits = self.passes(cache, Tokens(ids, length + behind, start + behind, sees, column_depth), leaves)
+        behind = packed.leaf_depth.gather(1, packed.leaf) + 1
+        slots = Slots(
+            packed.branch,
+            length + behind,
+            start + behind,
+            packed.steered,
+            leaf_sees.gather(1, packed.leaf[:, :, None].expand(-1, -1, leaf_sees.shape[2])),
+        )
+        scores = logits.gather(1, packed.leaf[:, :, None].expand(-1, -1, logits.shape[2]))
+        places = [branch[0] for branch in chain.from_iterable(row.branches for row in rows)]
+        prompts = [self.requests[request].tokens for request, _ in places]
+        process = processor(self.loaded.model, self.decoding, prompts, places)
+        growth = Growth(slots, cache, column_depth, width + bodies, self.limits.columns)
+        answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep)
+        return width + bodies, answers, places

@@ -1,0 +1,95 @@
+"""Text that is no answer because it is no language: empty, symbols, one thing over and over, words without grammar.
+
+Over-steered models write it, and a judge that reads words alone takes it for an answer. All tests look at form only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from iar.judges.passage import words
+from iar.judges.vocabulary import COMMON, FOREIGN
+
+_CODE = re.compile(r"```.*?(?:```|$)", re.DOTALL)
+_AGAIN = re.compile(r"(?<![^\W_])([^\W\d_]+)(?:[\s,.!?]+\1(?![^\W_])){3}")
+_STRETCHED = re.compile(r"([^\W_]{1,6}?)\1{7,}")
+_ARTICLES = re.compile(r"\b(a|an|the|my|your)\s+(?!\1\b)(?:a|an|the|is|are|was|were|to|of|it|you|and|or|then)\b")
+# A token that is no word: capitals or signs within, or far too long. Links and numbers are words here.
+_BROKEN = re.compile(r"[a-z][A-Z]|[^\W_][^\w\s'’.,:/@&+*()\-–—][^\W_]|[{}<>|~^_]{2,}|\w{26,}")
+_SIGN = re.compile(r"[\W_]+")
+_LINK = re.compile(r"https?:|www\.|\.(?:com|org|net|gov)\b")
+
+
+def language(answer: str) -> str:
+    """Why these rules cannot read it ("not in Latin script", "not in English"), or ""."""
+    letters = [] if answer.isascii() else [c for c in answer if c.isalpha()]
+    if sum(c.isascii() for c in letters) < 0.5 * len(letters):
+        return "not in Latin script"
+    said = words(answer)
+    if len(said) < 10:
+        return ""
+    other, english = (sum(word in known for word in said) / len(said) for known in (FOREIGN, COMMON))
+    return "not in English" if other > 0.15 and other > 2 * english else ""
+
+
+def degenerate(raw: str, answer: str, sentences: Sequence[str]) -> str:
+    """Why a text is no language at all, or "".
+
+    Args:
+        raw: As the model wrote it.
+        answer: Lower case.
+        sentences: Of the answer, each once; one sentence said again and again is for ``looped``.
+    """
+    prose = _CODE.sub(" ", answer)
+    text = " ".join(sentences)
+    said = words(text)
+    if run := _AGAIN.search(prose):
+        return f"{run[1]!r} four times running"
+    if (stretch := _STRETCHED.search(prose)) and 2 * len(stretch[0]) > len(re.sub(r"\s", "", prose)):
+        return f"{stretch[1]!r} over and over"
+    pairs = list(pairwise(said))
+    if len(pairs) >= 8 and len(set(pairs)) < 0.5 * min(len(pairs), 60):
+        return "repeats the same word pairs"
+    if 4 * len(set(pairs)) < 3 * len(pairs) and (loop := _loop(said)):
+        return f"{loop!r} over and over"
+    if 2 * len(_SIGN.sub("", prose)) < len("".join(prose.split())):
+        return "mostly symbols"
+    if len(_ARTICLES.findall(text)) * 12 > max(len(said), 11):
+        return "articles without nouns"
+    return _broken(_CODE.sub(" ", raw), said)
+
+
+def _loop(said: Sequence[str]) -> str:
+    """Two to twelve words said five times running that fill half of the text, or ""."""
+    for length in range(2, 13):
+        run = 0
+        for end, (before, here) in enumerate(zip(said, said[length:], strict=False)):
+            run = run + 1 if here == before else 0
+            if run >= 4 * length and 2 * (run + length) >= len(said):
+                start = end - run + 1
+                return " ".join(said[start : start + length])
+    return ""
+
+
+def _broken(raw: str, said: Sequence[str]) -> str:
+    tokens = [token for token in raw.split() if not _LINK.search(token)]
+    if len(tokens) >= 8 and 4 * sum(bool(_BROKEN.search(token) or _foreign(token)) for token in tokens) > len(tokens):
+        return "tokens that are no words"
+    lists = raw.count(",") + raw.count("\n") + raw.count("|")
+    if len(said) >= 12 and 6 * lists < len(said) and 10 * sum(word in COMMON for word in said) < len(said):
+        return "words without grammar"
+    return ""
+
+
+def _foreign(token: str) -> bool:
+    """Letters of another script than Latin."""
+    return not token.isascii() and any(c.isalpha() and ord(c) > 0x24F for c in token)
+
+
+def looped(sentences: Sequence[str]) -> str:
+    """One sentence four times or more that makes up half of the text, or ""."""
+    most = max(Counter(sentences).values(), default=0)
+    return f"one sentence {most} times" if most >= 4 and 2 * most > len(sentences) else ""

@@ -1,0 +1,49 @@
+"""What every judge is: something that reads queries with answers and returns verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from iar.judges.verdict import Verdict
+
+Task = Literal["vscbench", "xstest", "dualbench"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One answer to judge. A judge never learns whether its query is safe or unsafe.
+
+    Attributes:
+        task: Whose labels are wanted. ``vscbench``: refusal, warning, answer, irrelevant. ``xstest``: the same, for
+            full refusal, partial refusal, full compliance, and irrelevant. ``dualbench``: direct_answer,
+            direct_refusal, indirect_refusal, safe_completion, unrelated (a judge that knows no second stage: those of
+            ``vscbench``).
+        query: The question as it was meant.
+        answer: What the model wrote.
+        rendered: The sentence drawn in the image (DUAL-Bench), else "".
+        place: Benchmark, sample and configuration, for judges that look labels up.
+    """
+
+    task: Task
+    query: str
+    answer: str
+    rendered: str = ""
+    place: tuple[str, str, str] = ("", "", "")
+
+
+class Judge(Protocol):
+    """A judge; how it is made is its own affair."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that could change a verdict, as plain data: it becomes part of a run's definition. No keys."""
+
+    def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
+        """Index and verdict of each item, in any order, each as soon as it is known."""

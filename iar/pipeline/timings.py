@@ -1,0 +1,54 @@
+"""timings.csv: what answers cost in seconds, apart from the records, which are the same bytes on any machine.
+
+A row a benchmark and configuration: answers that were timed, their seconds and their tokens. Resuming adds to it, so
+the mean is over all that were timed; the answers of a command that was killed outright may be missing in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from iar.generation import Generation
+
+FILE = "timings.csv"
+COLUMNS = ["benchmark", "configuration", "answers", "seconds", "tokens"]
+
+
+@dataclass
+class Spent:
+    """What the answers of one configuration took."""
+
+    answers: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+
+    def add(self, generation: Generation) -> None:
+        """One more answer; nothing where there is none."""
+        if generation.error is None:
+            self.answers += 1
+            self.seconds += generation.seconds
+            self.tokens += generation.tokens
+
+
+def add(folder: Path, benchmark: str, spent: Mapping[str, Spent]) -> None:
+    """Adds what was spent on a benchmark's answers, by configuration, to the file."""
+    new = [[benchmark, name, s.answers, s.seconds, s.tokens] for name, s in spent.items() if s.answers]
+    if not new:
+        return
+    table = pd.concat([read(folder), pd.DataFrame(new, columns=COLUMNS)])
+    table = table.groupby(COLUMNS[:2], sort=False, as_index=False).sum()
+    partial = (folder / FILE).with_suffix(".partial")
+    table.to_csv(partial, index=False, float_format="%.3f")
+    partial.replace(folder / FILE)
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """The table; empty where nothing was timed yet, or the file is no such table."""
+    try:
+        return pd.read_csv(folder / FILE)[COLUMNS]
+    except (OSError, ValueError, KeyError):
+        return pd.DataFrame(columns=COLUMNS)

@@ -1,0 +1,83 @@
+"""What an endpoint answered: the body of a chat completion, read without trusting it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from iar.judges.verdict import Failure
+
+Count = Annotated[int, Field(ge=0)]
+FILTERED = ("content_filter", "safety", "prohibited_content", "blocklist")
+"""How ``finish_reason`` begins where a content filter ended the reply."""
+
+
+class _Message(BaseModel):
+    content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message = _Message()
+    finish_reason: str | None = None
+
+
+class _Body(BaseModel):
+    choices: Annotated[list[_Choice], Field(min_length=1)]
+
+
+class _Usage(BaseModel):
+    prompt_tokens: Count
+    completion_tokens: Count = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answered attempt.
+
+    Attributes:
+        text: What the model wrote; with ``refused``, how it refused.
+        failure: "" where ``text`` is an answer; else ``refused``, ``filtered``, ``empty`` or ``error``.
+        reason: Of the failure; of an answer, how it ended other than by itself: ``length`` where it was cut.
+        usage: Tokens read and written as the endpoint counted them; None where it did not say.
+    """
+
+    text: str = ""
+    failure: Failure = ""
+    reason: str = ""
+    usage: tuple[int, int] | None = None
+
+
+def read(body: Any) -> Completion | None:
+    """The completion in a parsed JSON body; None where it is none."""
+    try:
+        choice = _Body.model_validate(body).choices[0]
+    except ValidationError:
+        return None
+    text, ended = _text(choice.message.content), choice.finish_reason or ""
+    said, found = choice.message.refusal or "", usage(body)
+    if said.strip() or ended == "refusal":
+        return Completion(said or text, "refused", said or "refusal", found)
+    if ended.lower().startswith(FILTERED):
+        return Completion(text, "filtered", f"ended by {ended}", found)
+    if not text.strip():
+        return Completion("", "empty", f"no text, ended by {ended or 'nothing'}", found)
+    return Completion(text, "", "" if ended == "stop" else ended, found)
+
+
+def usage(body: Any) -> tuple[int, int] | None:
+    """Tokens read and written, of a completion or of an error that was billed; None where the body does not say."""
+    try:
+        found = _Usage.model_validate(body.get("usage") if isinstance(body, dict) else None)
+    except ValidationError:
+        return None
+    return found.prompt_tokens, found.completion_tokens
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str:
+    """Some servers write a list of parts; what is no text (reasoning, audio) is no part of the answer."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if part.get("type") in ("text", "output_text"))
+    return content or ""
