@@ -33,10 +33,10 @@ sweep: setup
 sweep-short: setup
 	$(PY) -m iar.sweep $(SHORT) run=$(SHORT_RUN) $(ARGS)
 
-# The tests' models are tiny: a second thread only waits for the first.
+# The tests' models are tiny: a second thread only waits for the first, a second process helps.
 test: export OMP_NUM_THREADS ?= 1
 test: setup
-	$(PY) -m pytest -q $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	$(PY) -m ruff format --check .

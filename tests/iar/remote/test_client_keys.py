@@ -49,6 +49,8 @@ def test_no_reply_record_log_or_output_holds_the_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    for name in logging.root.manager.loggerDict:  # Hydra, in tests before this one, disables those that are there
+        logging.getLogger(name).disabled = False
     answers = echoing(key)
     server = chat_server(lambda messages: answers[int(messages[0]["content"].split()[1])], key=key)
     client = Client(endpoint_of(server, attempts=2), cache=tmp_path)
