@@ -59,6 +59,7 @@ def seconds(model: Model, shared: bool) -> tuple[float, float]:
     prefill = decode = 0.0
     for b in BENCHMARKS:
         prompt = b.illustrated / b.questions * b.image + b.text
+        tokens: float
         if shared:
             tokens = b.images * b.image + b.questions * (b.text + CONFIGURATIONS)
         else:
