@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -90,6 +91,8 @@ def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(small, comm
     settings = [*without(small, "limit"), "limit=12", *SWEEP, f"run={tmp_path / 'killed'}"]
     joined = ["executor=ray", "executor.address=auto", "executor.workers=1", "executor.shard=1"]
     log = tmp_path / "killed/generations.jsonl"
+    gc.collect()  # the workers of earlier tests give their CPUs back
+    deadline = time.monotonic() + 120
     driver = subprocess.Popen(
         [sys.executable, "-m", "iar.sweep", *settings, *joined],
         cwd=tmp_path,
@@ -97,7 +100,11 @@ def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(small, comm
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while driver.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") > 5):
+    while (
+        driver.poll() is None
+        and time.monotonic() < deadline
+        and not (log.exists() and log.read_bytes().count(b"\n") > 5)
+    ):
         time.sleep(0.005)
     driver.send_signal(signal.SIGKILL)
     out, err = driver.communicate()
