@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,9 +30,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def ray() -> Iterator[None]:
+def ray() -> Iterator[Any]:
     found = connect(None, 2)
-    yield
+    yield found
     found.shutdown()
 
 
@@ -86,10 +87,11 @@ def test_vectors_do_not_depend_on_the_number_of_workers(small, command, shared, 
         assert torch.equal(found.accuracy, one.accuracy)
 
 
-def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(small, command, tmp_path):
+def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small, command, tmp_path):
     """It joins the Ray of this process; its workers go with it."""
+    address = ray.get_runtime_context().gcs_address  # "auto" may be the Ray of tests that run beside these
     settings = [*without(small, "limit"), "limit=12", *SWEEP, f"run={tmp_path / 'killed'}"]
-    joined = ["executor=ray", "executor.address=auto", "executor.workers=1", "executor.shard=1"]
+    joined = ["executor=ray", f"executor.address={address}", "executor.workers=1", "executor.shard=1"]
     log = tmp_path / "killed/generations.jsonl"
     gc.collect()  # the workers of earlier tests give their CPUs back
     deadline = time.monotonic() + 120
