@@ -24,6 +24,14 @@ from benchmark.errors import DataError
 from benchmark.protocol import Protocol
 from benchmark.sample import Sample
 
+_EXAMPLES = """\
+examples:
+  python -m benchmark ls pope/llava-8910
+  python -m benchmark download xstest --to data/xstest
+  python -m benchmark validate pope --data data/pope
+  python -m benchmark score pope/llava-8910 --data data/pope --answers llava-v1.5-13b.jsonl
+
+Each command has --help with more."""
 _LS = """\
 The protocols: one line each, or with NAME everything that one pins.
 
@@ -81,7 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m benchmark", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark", description=__doc__, epilog=_EXAMPLES, formatter_class=raw
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     ls = commands.add_parser("ls", help="list the protocols", description=_LS, formatter_class=raw)
     ls.add_argument("name", nargs="?", metavar="NAME", help="a protocol or benchmark to show in full")

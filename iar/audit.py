@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from iar import cli
+from iar import cli, logfile
 from iar.errors import UserError
 
 
@@ -43,8 +43,9 @@ def main() -> None:
 
     # Settings of models are for those that have them: kept from the first composition, which has one model of any kind.
     own = [argument for argument in others if argument.lstrip("+").startswith("model.")]
-    sys.argv[1:] = [quoted(argument) for argument in others if argument not in own]
-    cli.main("audit", partial(run, answers=flags.answers, allow_partial=flags.allow_partial, own=own))
+    with logfile.command():  # before the command line is taken apart
+        sys.argv[1:] = [quoted(argument) for argument in others if argument not in own]
+        cli.main("audit", partial(run, answers=flags.answers, allow_partial=flags.allow_partial, own=own))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmark.errors import DataError
-from iar import records
+from iar import completion, logfile, records
 from iar.console import console
 from iar.errors import UserError, did_you_mean
 from iar.launching import Command, Task, left
@@ -51,6 +51,7 @@ def launch(config: str, task: Task) -> Task:
     Returns:
         The task of the last grid, which holds what those before it left.
     """
+    completion.answer(config)
     given, last = sys.argv[1:], task.last
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and `reported` prints one line
     run = hydra.main(version_base="1.3", config_path=str(shipped("conf").resolve()), config_name=config)
@@ -120,7 +121,16 @@ def _with_recipes(arguments: list[str]) -> list[list[str]]:
 
 @contextmanager
 def reported(config: str | None = None) -> Iterator[None]:
-    """Prints what the user can put right as one line and exits with 2; an interruption exits with 130."""
+    """Prints what the user can put right as one line and exits with 2; an interruption exits with 130.
+
+    What the command says meanwhile is also for the log of the run that it works in (`iar.logfile`).
+    """
+    with logfile.command(), _one_line(config):
+        yield
+
+
+@contextmanager
+def _one_line(config: str | None) -> Iterator[None]:
     try:
         yield
     except (UserError, DataError) as error:
@@ -153,7 +163,9 @@ def _of_launchers() -> tuple[type[Exception], ...]:
 
 
 def fail(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    line = f"error: {' '.join(message.split())}"
+    print(line, file=sys.stderr)
+    logfile.say(line)
     sys.exit(2)
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from omegaconf import DictConfig
 
-from iar import cli
+from iar import cli, completion
 from iar.errors import UserError
 from iar.judges.judge import Item, Judge
 
@@ -43,6 +43,7 @@ with the columns query, answer, label (and category, reference, cluster):
 Judges (judge=NAME): {judges}
 Settings, with their defaults: judge.* (conf/judge/NAME.yaml), dry_run=false, budget.usd=null, budget.tokens=null,
 cache=runs/cache, run=null (folder of calibrate). The same command again goes on where it was interrupted.
+In bash, Tab completes settings after: eval "$(python -m iar.judge -sc install=bash)"
 """
 _SETTING = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@-]*=")
 
@@ -98,6 +99,8 @@ def _settings(overrides: list[str]) -> DictConfig:
 
 
 def main() -> None:
+    with cli.reported("judge"):
+        completion.answer("judge")
     arguments = sys.argv[1:]
     overrides = [a for a in arguments if _SETTING.match(a) and not Path(a).exists()]
     rest = [a for a in arguments if a not in overrides]

@@ -1,4 +1,4 @@
-"""``python -m iar.report RUN_DIR``: the table and the figure again, from the files of a run."""
+"""``python -m iar.report RUN_DIR``: a run to look at, from its files: table, figures, and one page to explore it in."""
 
 from __future__ import annotations
 
@@ -6,34 +6,80 @@ import argparse
 from pathlib import Path
 
 from iar import cli
+from iar.errors import UserError
+
+EXAMPLES = """examples:
+  python -m iar.report runs/sweep-3f1c9a02                      table, figures, and report.html, which opens from disk
+  python -m iar.report runs/sweep-3f1c9a02 --markdown           the scores with 95 % intervals, to paste
+  python -m iar.report RUN_DIR --data DIR --out look.html       the questions and images are in DIR now
+  python -m iar.report runs/before runs/after                   two runs, with paired differences
+"""
 
 
 def main() -> None:
+    args = _parser().parse_args()
+    with cli.reported():
+        if len(args.runs) > 2:
+            raise UserError(f"{len(args.runs)} runs given: one is reported, two are compared")
+        if len(args.runs) == 2:
+            from iar.pipeline import compare
+
+            first, second = args.runs
+            print(*compare.show(first, second, args.out), sep="\n")
+            return
+        _report(args)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from iar.pipeline import methods, summary
+    from iar.records import Run
+
+    run = args.runs[0]
+    scores, configurations = summary.read(run)
+    split = Run.at(run).definition.get("data", {}).get("split", "validation")
+    compared = (run / methods.FILES[0]).is_file()  # by iar.evaluate
+    if args.markdown:
+        shown = methods.markdown(run, scores, configurations) if compared else None
+        print(shown or summary.markdown(scores, configurations, split))
+        return
+    title = args.title or str(run)
+    if compared:
+        methods.show(run, scores, configurations, title)
+    else:
+        summary.show(scores, configurations, title, split)
+    files = summary.draw(run, scores, configurations, args.title, split)
+    if args.page:
+        from iar import explorer
+
+        limit = round(1_000_000 * args.megabytes)
+        files += explorer.write(run, args.out, data=args.data, images=args.images, limit=limit, title=args.title)
+    print(*files, sep="\n")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m iar.report",
-        description="Print the table and draw the frontier again from scores.csv of a run; computes nothing.",
+        description="Print the table of a run, draw its figures, and write report.html: one page with the frontier, "
+        "heat maps, and every sample before and after. From the files of the run; no answer is computed.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder that iar.sweep or iar.evaluate wrote")
-    parser.add_argument("--title", default="", help="title of the figure")
-    parser.add_argument("--markdown", action="store_true", help="print the scores with 95 %% intervals as Markdown")
-    args = parser.parse_args()
-    with cli.reported():
-        from iar.pipeline import methods, summary
-        from iar.records import Run
-
-        scores, configurations = summary.read(args.run)
-        split = Run.at(args.run).definition.get("data", {}).get("split", "validation")
-        compared = (args.run / methods.FILES[0]).is_file()  # by iar.evaluate
-        if args.markdown:
-            shown = methods.markdown(args.run, scores, configurations) if compared else None
-            print(shown or summary.markdown(scores, configurations, split))
-            return
-        title = args.title or str(args.run)
-        if compared:
-            methods.show(args.run, scores, configurations, title)
-        else:
-            summary.show(scores, configurations, title, split)
-        print(*summary.draw(args.run, scores, configurations, args.title, split), sep="\n")
+    add = parser.add_argument
+    add("runs", type=Path, nargs="+", metavar="RUN_DIR", help="what iar.sweep or iar.evaluate wrote; two are compared")
+    add("--title", default="", help="title of the figures and of the page")
+    add("--markdown", action="store_true", help="only print the scores with 95 %% intervals as Markdown")
+    add("--out", type=Path, metavar="FILE", help="the page (RUN_DIR/report.html), or the table of two runs")
+    add("--data", type=Path, metavar="DIR", help="folder of the run's questions and images, where they were moved")
+    add("--no-images", dest="images", action="store_false", help="a page without pictures")
+    add("--no-page", dest="page", action="store_false", help="no page: table and figures alone")
+    add(
+        "--megabytes",
+        type=float,
+        default=10,
+        metavar="N",
+        help="size of the page (10); answers and images beyond it go into files beside it",
+    )
+    return parser
 
 
 if __name__ == "__main__":

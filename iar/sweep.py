@@ -41,7 +41,8 @@ def run(jobs: list[DictConfig]) -> Done | None:
         again = scoring.open_run(cfg, "sweep", scoring.definition(cfg, names, engine))
         scores = scoring.score(again, engine, cfg, samples, chosen)
         summary.show(scores, chosen, _title(cfg), "test")
-        files.append(again.path / "scores.csv")
+        figures = summary.draw(again.path, scores, chosen, str(cfg.model.name), "test")
+        files += [again.path / "scores.csv", *figures]
     print(*files, sep="\n")
     return done
 

@@ -9,9 +9,22 @@ from pathlib import Path
 from benchmark.errors import DataError
 from benchmark.pocket import layouts
 
+_EXAMPLES = """examples:
+  python -m benchmark.pocket --out data/pocket                       as iar.sweep writes it on first use
+  python -m benchmark.pocket --out data/pocket-1 --seed 1            other scenes and combinations
+  python -m benchmark.pocket --out data/few --pairs 40               fewer contrastive pairs
+
+then: python -m iar.sweep data.root=data/pocket-1 data.seed=1
+"""
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmark.pocket", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.pocket",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write train/, validation/ and test/ into")
     parser.add_argument("--seed", type=int, default=0, help="the same seed writes the same bytes (default 0)")
     parser.add_argument("--pairs", type=int, default=layouts.PAIRS, help=f"contrastive pairs ({layouts.PAIRS})")

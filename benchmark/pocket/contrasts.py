@@ -1,4 +1,4 @@
-"""Writes what revision vectors are estimated from: pairs of responses, pairs of requests, and requests alone."""
+"""Writes what vectors and gates are made from: pairs of responses, pairs of requests, requests and questions alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from random import Random
 
-from benchmark.pocket import requests, scenes
+from benchmark import pope, scienceqa
+from benchmark.pocket import questions, requests, scenes
 from benchmark.pocket.requests import Request
 from benchmark.vscbench import MODES
 
@@ -23,7 +24,8 @@ def write_pairs(root: Path, rng: Random, count: int) -> None:
         image = f"images/{name}.png" if request.scene else None
         if request.scene and image:
             request.scene.save(root / image)
-        pair = {"id": name, "category": _category(request.object), "image": image, "prompt": request.prompt}
+        pair = {"id": name, "category": _category(request.object), "mode": request.mode, "image": image}
+        pair |= {"prompt": request.prompt}
         lines.append(json.dumps(pair | {"safe": request.refusing, "unsafe": request.helping}))
     root.mkdir(parents=True, exist_ok=True)
     (root / "pairs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -40,7 +42,8 @@ def write_instructions(root: Path, rng: Random, count: int) -> None:
         safe, unsafe = _text_contrast(rng) if i % 2 else _image_contrast(rng)
         sides = {"safe": _side(root, "instructions", f"{i:04d}_safe", safe) | {"response": safe.helping}}
         sides["unsafe"] = _side(root, "instructions", f"{i:04d}_unsafe", unsafe) | {"response": unsafe.refusing}
-        lines.append(json.dumps({"id": f"{i:04d}", "category": _category(unsafe.object)} | sides))
+        named = {"category": _category(unsafe.object), "mode": unsafe.mode}
+        lines.append(json.dumps({"id": f"{i:04d}"} | named | sides))
     (root / "instructions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -58,8 +61,36 @@ def write_requests(root: Path, rng: Random, count: int) -> None:
         name = f"{len(lines):04d}"
         side = {"safe" if request.safe else "unsafe": _side(root, "requests", name, request)}
         category = {} if request.safe else {"category": _category(request.object)}
-        lines.append(json.dumps({"id": name} | category | side))
+        lines.append(json.dumps({"id": name} | category | {"mode": request.mode} | side))
     (root / "requests.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_benign(root: Path, rng: Random, count: int) -> None:
+    """Questions of ability, asked as POPE and ScienceQA ask them: presence, choice with a picture, presence, choice
+    without one, in turn, each with its right answer; half of the presences are there. Words and stems of the choices
+    without a picture are those of the training split."""
+    lines = []
+    for i in range(count):
+        prompt, scene, answer = _presence(rng, bool(i // 2 % 2)) if i % 2 == 0 else _choice(rng, pictured=i % 4 == 1)
+        image = f"benign/{i:04d}.png" if scene else None
+        if scene and image:
+            scene.save(root / image)
+        side: dict[str, str | None] = {"prompt": prompt, "image": image, "response": answer}
+        lines.append(json.dumps({"id": f"{i:04d}", "safe": side}))
+    (root / "benign.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _presence(rng: Random, there: bool) -> tuple[str, scenes.Scene, str]:
+    scene = scenes.random_scene(rng)
+    present = [item.name for item in scene.items]
+    name = rng.choice(present) if there else questions.absent(rng, present, rng.choice(questions.NEGATIVES))
+    return questions.presence(name) + pope.SUFFIX, scene, "Yes" if there else "No"
+
+
+def _choice(rng: Random, pictured: bool) -> tuple[str, scenes.Scene | None, str]:
+    choice = questions.image_choice(rng) if pictured else questions.text_choice(rng, "train")
+    prompt = scienceqa.prompt({"hint": choice.hint, "question": choice.stem, "choices": choice.options})
+    return prompt, choice.scene, choice.letter
 
 
 def _image_contrast(rng: Random) -> tuple[Request, Request]:

@@ -10,6 +10,8 @@ Plain: T = configurations x questions x (image + text). Shared (``positions=last
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIGURATIONS = 17
@@ -54,36 +56,62 @@ MODELS = (
 GPUS = (1, 8, 64)
 
 
-def seconds(model: Model, shared: bool) -> tuple[float, float]:
+def seconds(model: Model, shared: bool, configurations: int = CONFIGURATIONS) -> tuple[float, float]:
     """Of one copy: prefill and decoding of the whole grid."""
     prefill = decode = 0.0
     for b in BENCHMARKS:
         prompt = b.illustrated / b.questions * b.image + b.text
         tokens: float
         if shared:
-            tokens = b.images * b.image + b.questions * (b.text + CONFIGURATIONS)
+            tokens = b.images * b.image + b.questions * (b.text + configurations)
         else:
-            tokens = CONFIGURATIONS * b.questions * prompt
+            tokens = configurations * b.questions * prompt
         prefill += 2 * model.parameters * tokens / (PEAK * COMPUTE_SHARE)
-        context = prompt * (BATCH / CONFIGURATIONS if shared else BATCH) + BATCH * b.answer / 2
+        context = prompt * (BATCH / configurations if shared else BATCH) + BATCH * b.answer / 2
         read = (2 * model.parameters + model.kv * context) / (BANDWIDTH * BANDWIDTH_SHARE)
         compute = 2 * model.parameters * BATCH / (PEAK * COMPUTE_SHARE)
-        decode += CONFIGURATIONS * b.questions * b.answer / BATCH * max(read, compute)
+        decode += configurations * b.questions * b.answer / BATCH * max(read, compute)
     return prefill, decode
 
 
-def table() -> str:
+def table(configurations: int = CONFIGURATIONS, gpus: Sequence[int] = GPUS) -> str:
     """Markdown: hours by model, path and number of GPUs."""
-    lines = ["| model | path | prefill, decoding (hours of one copy) | " + " | ".join(f"{n} GPU" for n in GPUS) + " |"]
-    lines.append("|---" * (3 + len(GPUS)) + "|")
+    lines = ["| model | path | prefill, decoding (hours of one copy) | " + " | ".join(f"{n} GPU" for n in gpus) + " |"]
+    lines.append("|---" * (3 + len(gpus)) + "|")
     for model in MODELS:
         for shared in (False, True):
-            prefill, decode = (part / 3600 for part in seconds(model, shared))
-            cells = [f"{(prefill + decode) / copies:.2f} h" if (copies := n // model.gpus) else "–" for n in GPUS]
+            prefill, decode = (part / 3600 for part in seconds(model, shared, configurations))
+            cells = [f"{(prefill + decode) / copies:.2f} h" if (copies := n // model.gpus) else "–" for n in gpus]
             path = "shared" if shared else "plain"
             lines.append(f"| {model.name} | {path} | {prefill:.2f}, {decode:.2f} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+_EXAMPLES = """examples:
+  python -m benchmark.speed.cost                     the paper's grid: 17 configurations
+  python -m benchmark.speed.cost --configurations 5  a smaller sweep
+  python -m benchmark.speed.cost --gpus 1 2 4 8      on other numbers of GPUs
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.speed.cost",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--configurations", type=_number, default=CONFIGURATIONS, metavar="N", help="the baseline too")
+    parser.add_argument("--gpus", type=_number, nargs="+", default=GPUS, metavar="N", help="columns of the table")
+    given = parser.parse_args(arguments)
+    print(table(given.configurations, given.gpus))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 if __name__ == "__main__":
-    print(table())
+    main()

@@ -100,7 +100,7 @@ def extract_peers(asked: Asked) -> Result:
             lanes[name] = lane
         except Exception as error:  # whatever another library raises on this model: it is shown, not hidden
             told[name] = peers.failure(error)
-    seconds, last = interleave(lanes, asked.times(2), asked.say, warm=False)
+    seconds, last = interleave(lanes, asked.times(2), asked.say)
     exact, checked = _same(last["iar, layers"].vectors, expected)
     ours = seconds["iar, layers"]
     made = [Ratio("iar / bare forward pass", ratios(ours, seconds["bare forward pass"]), None, "≤")]

@@ -52,7 +52,7 @@ def sweep_peers(asked: Asked) -> Result:
                 lanes[name] = lane
             except Exception as error:  # whatever another library raises here: it is shown, not hidden
                 told[name] = peers.failure(error)
-        seconds, last = interleave(lanes, asked.times(2), asked.say, warm=False)
+        seconds, last = interleave(lanes, asked.times(2), asked.say)
     exact, checked = asking.same(last["iar, plain"], last["iar, shared"])
     for name in found:
         same, line = asking.same(last["iar, plain"], last[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iar import records
 from iar.prompting import Conversation
@@ -22,12 +22,14 @@ def answer_key(
     model: str,
     vectors: Mapping[str, str],
     sampling: Sampling | None = None,
+    strength: float | None = None,
 ) -> str:
     """SHA-256 over what is said with the images' bytes, the decoding, the model and what is added to it.
 
     Args:
         model: The model's fingerprint.
-        vectors: Name of a vector file -> digest of its vectors.
+        vectors: Name of a vector file -> digest of its vectors, and ``NAME:gates`` -> that of its gates.
+        strength: What a KL budget allows, where the configuration has one.
 
     Raises:
         UserError: An image cannot be read.
@@ -38,6 +40,15 @@ def answer_key(
         decoding={"max_new_tokens": max_new_tokens}
         | ({"method": "sampling"} | asdict(sampling) if sampling else {"method": "greedy"}),
         model=model,
-        configuration=configuration.revision if configuration.steered else {"method": "none"},
-        vectors=vectors[configuration.source] if configuration.steered else None,
+        configuration=_revision(configuration, strength) if configuration.steered else {"method": "none"},
+        vectors=_vectors(configuration, vectors) if configuration.steered else None,
     )
+
+
+def _revision(configuration: Configuration, strength: float | None) -> dict[str, Any]:
+    return configuration.revision | ({} if strength is None else {"strength": strength})
+
+
+def _vectors(configuration: Configuration, vectors: Mapping[str, str]) -> str:
+    found = vectors[configuration.source]
+    return found + vectors[f"{configuration.source}:gates"] if configuration.conditional else found

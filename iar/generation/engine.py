@@ -14,17 +14,17 @@ from torch import Tensor
 from benchmark.sample import Sample
 from iar.console import console
 from iar.errors import UserError, did_you_mean
-from iar.generation import alone, shared, tree
+from iar.generation import alone, demonstrations, routing, shared, tree
 from iar.generation.answer_key import answer_key
 from iar.generation.answering import Generation
-from iar.generation.row import Row, read
+from iar.generation.row import Row, images_of, read
 from iar.generation.sampling import Sampling
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
-from iar.prompting import Compose, Conversation, Turn, plain
+from iar.prompting import Compose, Conversation, Turn, begun, plain
 from iar.revision.configuration import Configuration
 from iar.revision.direction import Revision, directions
-from iar.vectors.file import digest
+from iar.vectors.file import digest, gates_digest
 from iar.vectors.vector_set import VectorSet
 
 SHARING = ("auto", "plain")
@@ -42,6 +42,7 @@ class Engine:
         sharing: ``auto``: what configurations and questions have in common is computed once, as far as a check of the
             model against the plain path finds it exact (`iar.generation.tree`). ``plain``: nothing is shared.
         max_kv_gib: Memory for the keys and values of what is shared, in GiB.
+        strengths: What KL budgets allow (`iar.pipeline.budgeting`), for the configurations that have one.
 
     Raises:
         UserError: The model has no chat template; an unknown way of sharing, or no memory for it.
@@ -56,6 +57,7 @@ class Engine:
         compose: Compose = plain,
         sharing: str = "auto",
         max_kv_gib: float = 4.0,
+        strengths: Mapping[Configuration, float] | None = None,
     ) -> None:
         if sharing not in SHARING:
             raise UserError(f"unknown generation.sharing {sharing!r}: {did_you_mean(str(sharing), SHARING)}")
@@ -67,8 +69,11 @@ class Engine:
         self.sampling = sampling
         self.compose = compose
         self.max_kv_gib = max_kv_gib
+        self.strengths = dict(strengths or {})
         self._sharing: str | None = None if sharing == "auto" else sharing
         self._digests = {source: digest(vector_set) for source, vector_set in vectors.items()}
+        gates = {source: vector_set.gates for source, vector_set in vectors.items() if vector_set.gates}
+        self._digests |= {f"{source}:gates": gates_digest(found) for source, found in gates.items()}
         chat.converse(loaded, (Turn("user", ""),))  # a model that cannot be asked at all is no error of single rows
 
     def run(
@@ -91,8 +96,9 @@ class Engine:
             UserError: Before anything is generated: vectors missing, or a layer outside the model.
         """
         configurations = list(configurations)
-        added = {c: directions(c, self._vectors_for(c)) for c in configurations}
+        added = {c: self._directions(c) for c in configurations}
         rows: dict[str, Row] = {}
+        gated: dict[Configuration, list[Row]] = {}
         for sample in samples:
             wanted = [c for c in configurations if (sample.id, c.name) not in skip]
             if not wanted:
@@ -105,22 +111,74 @@ class Engine:
                 except UserError as error:
                     yield Generation(sample, configuration, "", 0, str(error), "")
                     continue
-                if key not in rows:
-                    images, length = _images(conversation), chat.text_length(self.loaded, prompt)
-                    rows[key] = Row(key, prompt, images, length, configuration)
-                rows[key].owners.append((sample, configuration))
+                owners = [(sample, configuration, key)]
+                row = Row(key, prompt, images_of(conversation), 0, configuration, owners, begun(conversation))
+                if configuration.steering == "gate":
+                    gated.setdefault(configuration, []).append(row)
+                else:
+                    self._ask(row, self._asked(row, added[configuration]), conversation, max_new_tokens, rows, added)
+        yield from self._refused(gated, max_new_tokens, rows, added)
         if rows:
             batches = self._batches(rows.values()) if self.sharing == "plain" else shared.blocks(rows.values())
             for batch in batches:
                 yield from self._answer(batch, added, max_new_tokens)
 
+    def _asked(self, row: Row, revision: Revision) -> Configuration:
+        """What the row is asked under: its own configuration, unless a coin decides."""
+        configuration = row.configuration
+        if configuration.steering != "random_gate":
+            return configuration
+        vectors = self._vectors_for(configuration)
+        assert revision.gate is not None and vectors is not None and vectors.gates is not None
+        return routing.tossed(configuration, revision.gate, vectors.gates, row)
+
+    def _ask(
+        self,
+        row: Row,
+        configuration: Configuration,
+        conversation: Conversation,
+        max_new_tokens: int,
+        rows: dict[str, Row],
+        added: dict[Configuration, Revision],
+    ) -> None:
+        """Joins the row to those that ask the same."""
+        key = row.key
+        if configuration != row.configuration:
+            key = self._key(conversation, configuration, max_new_tokens)
+            added.setdefault(configuration, self._directions(configuration))
+        if key not in rows:
+            length = chat.text_length(self.loaded, row.prompt)
+            rows[key] = Row(key, row.prompt, row.images, length, configuration, begun=row.begun)
+        rows[key].owners += row.owners
+
+    def _refused(
+        self,
+        gated: Mapping[Configuration, list[Row]],
+        max_new_tokens: int,
+        rows: dict[str, Row],
+        added: dict[Configuration, Revision],
+    ) -> Iterator[Generation]:
+        """The fixed refusals of gates alone; where a gate does not fire its row is asked unsteered."""
+        for configuration, waiting in gated.items():
+            gate = added[configuration].gate
+            assert gate is not None
+            for row, fired in routing.fired(self.loaded, waiting, gate, self.batch_size):
+                for sample, _, key in row.owners:
+                    if isinstance(fired, UserError):
+                        yield Generation(sample, configuration, "", 0, str(fired), "")
+                    elif fired:
+                        yield Generation(sample, configuration, routing.REFUSAL, 0, None, key)
+                    else:
+                        said = self.compose(sample, configuration)
+                        self._ask(row, routing.unsteered(configuration), said, max_new_tokens, rows, added)
+
     @property
     def sharing(self) -> str:
-        """``tree``, ``expanded`` or ``plain``; the model is checked when it is first asked, and a fallback said."""
+        """A mode of `tree.check`, or ``plain``; the model is checked when it is first asked, and a fallback said."""
         if self._sharing is None:
             found = tree.self_check(self.loaded)
             self._sharing = found.mode
-            if found.mode != "tree":
+            if found.mode != "staged":
                 console.print(f"model {self.loaded.id!r}: {found.reason}")
         return self._sharing
 
@@ -136,7 +194,10 @@ class Engine:
         """The model and the vectors, as part of a run's definition."""
         loaded = self.loaded
         model = {"id": loaded.id, "revision": loaded.revision, "dtype": loaded.dtype, "digest": loaded.fingerprint}
-        return {"model": model, "vectors": dict(self._digests)}
+        gates = {name: value for name, value in self._digests.items() if name.endswith(":gates")}
+        vectors = {name: value for name, value in self._digests.items() if name not in gates}
+        strengths = {configuration.name: value for configuration, value in self.strengths.items()}
+        return {"model": model, "vectors": vectors, "gates": gates, "strengths": strengths}
 
     def check(self, configuration: Configuration) -> None:
         """Raises what `run` would raise for this configuration, and what would be wrong with each of its rows.
@@ -145,25 +206,14 @@ class Engine:
             UserError: No vectors for it, or a layer outside the model; a chat template or a processor that does not
                 take the demonstrations' turns and images.
         """
-        directions(configuration, self._vectors_for(configuration))
+        self._directions(configuration)
         if configuration.shots:
-            self._check_shots(configuration)
+            demonstrations.check(self.loaded, self.compose, configuration)
 
-    def _check_shots(self, configuration: Configuration) -> None:
-        """The demonstrations, read and encoded as they will be, before a question that brings an image itself."""
-        question = Sample("", "", "", "Is it?", (), "", "")
-        conversation = self.compose(question, configuration)
-        if images := _images(conversation):
-            conversation = (*conversation[:-1], replace(conversation[-1], images=images[:1]))
-        opened = [chat.open_image(path) for path in _images(conversation)]
-        try:
-            chat.encode_rendered(self.loaded, chat.converse(self.loaded, conversation), opened)
-        except UserError as error:
-            shown = f"{len(opened)} images in {len(conversation)} turns"
-            raise UserError(
-                f"{configuration.name} shows {shown}, which model {self.loaded.id!r} does not take: leave fewshot "
-                f"out, or take a model that reads several images ({error})"
-            ) from error
+    def _directions(self, configuration: Configuration) -> Revision:
+        """What is added; with a KL budget at the strength that it allows."""
+        strength = self.strengths.get(configuration, configuration.strength)
+        return directions(replace(configuration, strength=strength), self._vectors_for(configuration))
 
     def _vectors_for(self, configuration: Configuration) -> VectorSet | None:
         if not configuration.steered:
@@ -180,6 +230,7 @@ class Engine:
             model=self.loaded.fingerprint,
             vectors=self._digests,
             sampling=self.sampling,
+            strength=self.strengths.get(configuration),
         )
 
     def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -211,15 +262,16 @@ class Engine:
         for row in batch:
             inputs = encoded[row.prompt, row.images]
             if isinstance(inputs, UserError):
-                yield from (Generation(s, c, "", 0, str(inputs), "") for s, c in row.owners)
+                yield from (Generation(s, c, "", 0, str(inputs), "") for s, c, _ in row.owners)
             else:
                 askable.append(row)
                 features.append(inputs)
         for index, (answer, tokens) in self._generate(askable, features, added, max_new_tokens):
             row, inputs = askable[index], features[index]
+            answer = f"{row.begun} {answer}".strip()
             asked, now = inputs["input_ids"].shape[1], time.perf_counter()
             seconds, start = (now - start) / len(row.owners), now
-            yield from (Generation(s, c, answer, tokens, None, row.key, seconds, asked) for s, c in row.owners)
+            yield from (Generation(s, c, answer, tokens, None, key, seconds, asked) for s, c, key in row.owners)
 
     def _generate(
         self,
@@ -239,7 +291,3 @@ class Engine:
             found = shared.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling, limits)
         for index, ids in found:
             yield index, read(self.loaded, ids)
-
-
-def _images(conversation: Conversation) -> tuple[Path, ...]:
-    return tuple(path for turn in conversation for path in turn.images)

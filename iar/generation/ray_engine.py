@@ -63,9 +63,11 @@ class RayEngine:
         Raises:
             UserError: An image cannot be read.
         """
-        model, vectors = self._described["model"]["digest"], self._described["vectors"]
+        model = self._described["model"]["digest"]
+        vectors = self._described["vectors"] | self._described["gates"]
+        strength = self._described["strengths"].get(configuration.name)
         conversation = self.compose(sample, configuration)
-        return answer_key(conversation, configuration, max_new_tokens, model=model, vectors=vectors)
+        return answer_key(conversation, configuration, max_new_tokens, model=model, vectors=vectors, strength=strength)
 
     def run(
         self,

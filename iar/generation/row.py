@@ -9,6 +9,7 @@ from typing import Any
 from benchmark.sample import Sample
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
+from iar.prompting import Conversation
 from iar.revision.configuration import Configuration
 
 
@@ -21,7 +22,12 @@ class Row:
     images: tuple[Path, ...]
     length: int
     configuration: Configuration
-    owners: list[tuple[Sample, Configuration]] = field(default_factory=list)
+    owners: list[tuple[Sample, Configuration, str]] = field(default_factory=list)  # with the key each asked by
+    begun: str = ""  # what the conversation has said of the answer already
+
+
+def images_of(conversation: Conversation) -> tuple[Path, ...]:
+    return tuple(path for turn in conversation for path in turn.images)
 
 
 def read(loaded: LoadedModel, ids: list[int]) -> tuple[str, int]:

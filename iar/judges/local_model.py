@@ -16,11 +16,10 @@ from typing import Any
 import torch
 import transformers
 from jinja2 import TemplateError
-from rich.progress import Progress
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, GenerationConfig
 
-from iar.console import console
+from iar.console import bars
 from iar.errors import UserError
 from iar.models import source
 from iar.models.checkpoint import class_of
@@ -223,7 +222,7 @@ class LocalModel:
 
     def _batches(self, lengths: Sequence[int], title: str) -> Iterator[list[int]]:
         order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-        with Progress(console=console) as progress:
+        with bars() as progress:
             task = progress.add_task(title, total=len(order))
             for start in range(0, len(order), self.batch_size):
                 batch = order[start : start + self.batch_size]

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from iar.console import bars
 from iar.judges import degenerate, fit, language, weights
 from iar.judges.evidence import Evidence, asks_for, evidence
 from iar.judges.judge import Item, Task
@@ -46,8 +47,9 @@ class Rules:
         return {"name": JUDGE, "version": VERSION}
 
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
-        for index, item in enumerate(items):
-            yield index, judge(item.query, item.answer, item.task)
+        with bars(transient=True) as progress:
+            for index, item in enumerate(progress.track(items, description=f"judge {JUDGE}")):
+                yield index, judge(item.query, item.answer, item.task)
 
 
 def judge(query: str, answer: str, task: Task = "vscbench") -> Verdict:

@@ -29,6 +29,7 @@ from benchmark import files
 from benchmark.errors import DataError
 from benchmark.xstest import HUMAN
 from iar import cli
+from iar.console import bars
 from iar.errors import UserError
 from iar.judges import rules
 from iar.judges.evidence import NAMES, Settings, evidence
@@ -104,11 +105,12 @@ class Tuning:
         self.human = {model.model: np.array([label != "answer" for label in model.labels]) for model in models}
         every = [Settings(int(reach), int(opening)) for reach, opening in product(GRID["reach"], GRID["opening"])]
         self._numbers: dict[tuple[str, Settings], np.ndarray] = {}
-        for model in models:
-            both = [(normal(query), parts) for query, parts in zip(model.queries, model.passages, strict=True)]
-            rows = [[evidence(query, parts, settings).numbers for settings in every] for query, parts in both]
-            found = np.array(rows)
-            self._numbers |= {(model.model, settings): found[:, at] for at, settings in enumerate(every)}
+        with bars(transient=True) as progress:
+            for model in models:
+                both = [(normal(query), parts) for query, parts in zip(model.queries, model.passages, strict=True)]
+                shown = progress.track(both, description=f"evidence of {model.model}")
+                found = np.array([[evidence(*one, settings).numbers for settings in every] for one in shown])
+                self._numbers |= {(model.model, settings): found[:, at] for at, settings in enumerate(every)}
 
     def numbers(self, model: str, settings: Settings) -> np.ndarray:
         """The evidence of each answer of a model: answers x ``NAMES``."""
@@ -149,7 +151,9 @@ class Tuning:
 
     def held_out(self) -> dict[str, Choice]:
         """For each model, the choice on the others."""
-        return {out: self.choose([name for name in self.models if name != out]) for out in self.models}
+        with bars(transient=True) as progress:
+            shown = progress.track(self.models, description="choosing without one model")
+            return {out: self.choose([name for name in self.models if name != out]) for out in shown}
 
 
 def agreement(human: Sequence[object], judged: Sequence[object]) -> tuple[float, float]:
@@ -174,9 +178,20 @@ def shipped(models: Sequence[Labelled]) -> dict[str, tuple[float, float]]:
     }
 
 
+_EXAMPLES = """examples:
+  python -m iar.judges.tuning xstest_v2_completions_gpt4.csv xstest_v2_completions_llama2original.csv \\
+      xstest_v2_completions_mistralinstruct.csv
+  python -m iar.judges.tuning DIR/xstest_v2_completions_*.csv
+  python -m iar.judges.tuning DIR/xstest_v2_completions_*.csv mine.csv        a model of your own, labelled by people
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m iar.judges.tuning", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m iar.judges.tuning",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="xstest_v2_completions_MODEL.csv")
     paths = parser.parse_args(arguments).files

@@ -16,7 +16,7 @@ from transformers import BatchFeature
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.templates import TEMPLATES
-from iar.prompting import Conversation
+from iar.prompting import Conversation, begun
 
 
 def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | None = None) -> str:
@@ -48,7 +48,7 @@ def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | No
 
 
 def converse(loaded: LoadedModel, conversation: Conversation) -> str:
-    """A whole conversation, its last user turn open for the answer.
+    """A whole conversation, its last user turn open for the answer; a last turn of the model's is begun and goes on.
 
     Raises:
         UserError: As `render`; the chat template refuses the conversation (a system turn, say).
@@ -57,10 +57,12 @@ def converse(loaded: LoadedModel, conversation: Conversation) -> str:
     for turn in conversation:
         _check_text(loaded, turn.text)
     messages = [_turn(loaded, turn.role, turn.text, len(turn.images)) for turn in conversation]
+    start = begun(conversation)
     try:
-        return str(loaded.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        text = str(loaded.processor.apply_chat_template(messages, add_generation_prompt=not start, tokenize=False))
     except TemplateError as error:
         raise UserError(f"the chat template of model {loaded.id!r} refuses the conversation: {error}") from error
+    return text[: text.rindex(start) + len(start)] if start else text
 
 
 def until_stop(loaded: LoadedModel, answer: str) -> str:

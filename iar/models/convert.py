@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from rich.progress import Progress
 from transformers import PreTrainedConfig
 
 from iar import cli
-from iar.console import console
+from iar.console import bars
 from iar.errors import UserError
 from iar.models.original_internvl import is_original_internvl, load_original_internvl
 from iar.models.original_llava import is_original, load_original
@@ -51,12 +50,12 @@ def convert(src: str | Path, dst: Path, base: str | None = None, vision_tower: s
     dst.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=dst.parent, prefix=f".{dst.name}.") as scratch,
-        Progress(console=console, transient=True) as bars,
+        bars(transient=True) as shown,
     ):
-        bar = bars.add_task("reading", total=None)
+        bar = shown.add_task("reading", total=None)
 
         def show(file: str, place: int, of: int) -> None:
-            bars.update(bar, description=file, completed=place, total=of)
+            shown.update(bar, description=file, completed=place, total=of)
 
         model: Any
         processor: Any
@@ -64,15 +63,29 @@ def convert(src: str | Path, dst: Path, base: str | None = None, vision_tower: s
             model, processor = load_original_internvl(folder, progress=show)
         else:
             model, processor, _ = load_original(folder, base=base, vision_tower=vision_tower, progress=show)
-        bars.update(bar, description="writing", total=None)
+        shown.update(bar, description="writing", total=None)
         fresh = Path(scratch) / dst.name
         model.save_pretrained(fresh)
         save_processor(processor, fresh)
         fresh.rename(dst)
 
 
+_EXAMPLES = """examples:
+  python -m iar.models.convert /models/vlguard-7b converted/vlguard-7b --vision-tower /models/clip-vit-large-patch14-336
+  python -m iar.models.convert /models/spa-vl-dpo-lora converted/spa-vl-dpo --base /models/llava-v1.5-7b
+  python -m iar.models.convert OpenGVLab/InternVL2-8B converted/internvl2-8b
+
+then: python -m iar.sweep model=vlguard-7b model.path=converted/vlguard-7b model.template=vicuna_v1
+"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m iar.models.convert", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m iar.models.convert",
+        description=__doc__.split("\n")[0],
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("src", metavar="SRC", help="folder or hub id in the original layout of LLaVA or InternVL")
     parser.add_argument("dst", metavar="DST", type=Path, help="new folder in transformers' layout")
     parser.add_argument("--base", metavar="DIR", help="a LoRA checkpoint's base model, if not the one it names")

@@ -8,6 +8,7 @@ from typing import Any
 from iar.errors import UserError, did_you_mean
 from iar.pairs import behaviour, multi_instruction, multi_modality, multi_response, sources
 from iar.pairs.example import Example
+from iar.pairs.selection import Selection
 
 STRATEGIES = {
     "multi_response": multi_response.examples,
@@ -22,19 +23,22 @@ def read(settings: Mapping[str, Any]) -> list[Example]:
 
     Args:
         settings: ``strategy``, ``path`` and, where they differ from the defaults, ``format`` (``manifest``) and
-            ``limit`` (None; else the first N pairs, an unpaired example counting as one). Further keys are the
-            source's own (``images``, ``cache``, ``subset``, ``category``).
+            ``limit`` (None; else the first N pairs, an unpaired example counting as one), ``leave_out`` and ``only``
+            (`iar.pairs.selection`). Further keys are the source's own (``images``, ``cache``, ``subset``,
+            ``category``).
 
     Raises:
         UserError: Unknown strategy or format; a file or an image is missing; a row is broken or does not fit the
-            strategy; one side has no examples. One line that names the file and the row.
+            strategy; one side has no examples; a category or mode that is not there. One line that names the file
+            and the row.
     """
-    strategy, limit = str(settings["strategy"]), settings.get("limit")
+    strategy, limit, selection = str(settings["strategy"]), settings.get("limit"), Selection.of(settings)
     if strategy not in STRATEGIES:
         raise UserError(f"unknown pair strategy {strategy!r}: {did_you_mean(strategy, STRATEGIES)}")
     found: dict[str, list[Example]] = {}
     seen = set()
-    for row in sources.rows(settings):
+    rows = sources.rows(settings)
+    for row in selection.rows(list(rows), str(settings["path"])) if selection else rows:
         if row.id in seen:
             raise UserError(f"{row.place}: id {row.id!r} appears twice; ids must be unique")
         seen.add(row.id)
@@ -44,7 +48,8 @@ def read(settings: Mapping[str, Any]) -> list[Example]:
             break
     flat = [example for examples in found.values() for example in examples]
     if not flat:
-        raise UserError(f"{settings['path']} holds no pairs for strategy {strategy}: {_NEEDS[strategy]}")
+        chosen = f" with {selection}" if selection else ""
+        raise UserError(f"{settings['path']} holds no pairs for strategy {strategy}{chosen}: {_NEEDS[strategy]}")
     for safe, name in ((True, "safe"), (False, "unsafe")):
         if not any(example.safe is safe for example in flat):
             raise UserError(

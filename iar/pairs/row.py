@@ -23,6 +23,7 @@ class Row:
         id: Unique in its source.
         place: File and line (or item) for messages.
         category: Kind of harm, where the source names it.
+        mode: How it is asked (as text, drawn, as FigStep), where the source names it.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Row:
     safe: Side | None
     unsafe: Side | None
     category: str = ""
+    mode: str = ""
 
     @property
     def sides(self) -> list[tuple[bool, Side]]:

@@ -11,12 +11,11 @@ from typing import Any
 import pandas as pd
 import torch
 from omegaconf import DictConfig, ListConfig
-from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
 from iar import plots, vectors
 from iar.analysis import agreement, modality, norms, separability
-from iar.console import console
+from iar.console import bars, console
 from iar.errors import UserError, did_you_mean
 from iar.models.checkpoint import LoadedModel
 from iar.pairs.example import Example, digest
@@ -231,7 +230,7 @@ class _Analysis:
 
     @contextmanager
     def _progress(self, what: str, examples: Sequence[Example]) -> Iterator[Callable[[int, int], None]]:
-        with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=console) as progress:
+        with bars() as progress:
             task = progress.add_task(f"{what} of {len(examples)} examples", total=len(examples))
             yield lambda done, total: progress.update(task, completed=done, total=total)
 

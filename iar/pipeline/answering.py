@@ -40,13 +40,14 @@ def answering(plan: Plan, configurations: Sequence[Configuration] | None = None)
     # Here, because these load torch, and a model at an endpoint needs none.
     from iar import models
     from iar.generation import Engine
-    from iar.pipeline import extraction
+    from iar.pipeline import budgeting, extraction
     from iar.pipeline.plan import check
 
     loaded = models.load_from(cfg.model)
     check(wanted, loaded)
     vectors = extraction.ensure(cfg, loaded, wanted, plan.pairs)
-    return Engine(loaded, vectors, cfg.batch_size, compose=compose, **cfg.generation)
+    strengths = budgeting.resolve(cfg, loaded, wanted, vectors)
+    return Engine(loaded, vectors, cfg.batch_size, compose=compose, strengths=strengths, **cfg.generation)
 
 
 def kind(cfg: DictConfig) -> str:

@@ -6,26 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import benchmark
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Sample
-from iar.console import console
+from iar.console import bars, console
 from iar.errors import UserError
 from iar.generation import Answering, Generation
 from iar.pipeline import composing, timings
 from iar.records import Log, Run
 from iar.revision.configuration import Configuration
-
-COLUMNS = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    TimeElapsedColumn(),
-    TextColumn("left"),
-    TimeRemainingColumn(),
-)
 
 
 def ask(
@@ -43,7 +33,7 @@ def ask(
             be equally long share batches, which is faster, and their time is an even share.
     """
     protocols = [(benchmark.protocol(name), loaded) for name, loaded in asked.items()]
-    with run.log("generations") as log, Progress(*COLUMNS, console=console) as progress:
+    with run.log("generations") as log, bars() as progress:
         latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in log.read()}
         tasks = {
             protocol.benchmark: progress.add_task(

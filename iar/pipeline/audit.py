@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from benchmark.errors import DataError
 from benchmark.sample import Loaded
-from iar import records
+from iar import logfile, records
 from iar.console import console
 from iar.errors import UserError
 from iar.pipeline import data, judging, scoring, unscored
@@ -136,6 +136,7 @@ def opened(cfg: DictConfig, one: Configuration, defined: Mapping[str, Any]) -> A
         "method": one.to_dict(),
     } | dict(defined)
     run = Run.open(str(cfg.run or f"runs/audit-{records.key(**whole)[:8]}"), whole)
+    logfile.open_in(run.path)
     part = f", limit={cfg.limit}" if cfg.limit else ""
     asked = "recorded answers" if "answers" in whole else f"method={one.name}{part}"
     return Audit(run.path, described["protocol"], asked)

@@ -18,7 +18,7 @@ import pandas as pd
 from rich.table import Table
 
 from benchmark import xstest
-from iar import records
+from iar import logfile, records
 from iar.console import console
 from iar.errors import UserError, did_you_mean
 from iar.judges import calibration, recorded
@@ -110,6 +110,7 @@ def measure(files: Sequence[Path], by: Judge, folder: str | None) -> Path:
     content = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     definition = {"judge": by.describe(), "files": content}
     run = Run.open(folder or f"runs/calibration-{records.key(**definition)[:8]}", definition)
+    logfile.open_in(run.path)
     labels = _judged(run, answers, by)
     tables = {"calibration": calibration.measures(labels), "confusion": calibration.confusion(labels)}
     for name, table in tables.items():

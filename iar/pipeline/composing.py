@@ -12,7 +12,7 @@ from benchmark.protocol import Protocol
 from benchmark.sample import Loaded
 from iar.console import console
 from iar.errors import UserError
-from iar.prompting import Compose, cot, few_shot
+from iar.prompting import Compose, attack, cot, few_shot
 from iar.prompting.composer import Composer
 from iar.revision.configuration import Configuration
 
@@ -21,11 +21,18 @@ def composer(cfg: DictConfig, configurations: Iterable[Configuration]) -> Compos
     """What says things for a run; the demonstrations are read where a configuration shows any.
 
     Raises:
-        UserError: No demonstrations or too few, or more images than the model takes (``model.max_images``).
+        UserError: No demonstrations or too few, or more images than the model takes (``model.max_images``); an unknown
+            attack, or one that begins the answer of a model at an endpoint.
     """
+    attacking = str(cfg.get("attack") or "")
+    attack.check(attacking)
+    if attacking == "prefix" and cfg.model.get("kind") == "endpoint":
+        raise UserError(
+            "attack=prefix begins the answer itself, which an endpoint does not offer: attack=system or turns"
+        )
     showing = [configuration for configuration in configurations if configuration.shots]
     if not showing:
-        return Composer()
+        return Composer(attack=attacking)
     file = cfg.get("demonstrations")
     if not file:
         raise UserError(f"method fewshot needs demonstrations: demonstrations=FILE, {few_shot.FORMAT}")
@@ -41,7 +48,7 @@ def composer(cfg: DictConfig, configurations: Iterable[Configuration]) -> Compos
                 f"{configuration.name} shows {shown + 1} images and model {cfg.model.name} takes {most} "
                 "(model.max_images): leave fewshot out, or take a model that reads several"
             )
-    return Composer(demonstrations)
+    return Composer(demonstrations, attacking)
 
 
 def length(cfg: DictConfig, protocol: Protocol, configuration: Configuration) -> int:

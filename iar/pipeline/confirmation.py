@@ -15,7 +15,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from iar.errors import UserError, did_you_mean
-from iar.revision import Configuration
+from iar.revision.configuration import CONTROLS, Configuration
 from iar.stats import frontier_points, recommend
 
 HOW = ("true", "false", "each")
@@ -47,9 +47,9 @@ def chosen(how: object, scores: pd.DataFrame, configurations: Sequence[Configura
 
 
 def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration]) -> set[str | None]:
-    lines: dict[tuple[str, str, str], list[Configuration]] = {}  # one that is prompted alone is a line of one point
+    lines: dict[tuple[str, ...], list[Configuration]] = {}  # one that is prompted alone is a line of one point
     for configuration in configurations:
-        if configuration.steering != "random" and configuration.method != "none":
+        if configuration.steering not in CONTROLS and configuration.method != "none":
             lines.setdefault(_line(configuration), []).append(configuration)
     best: list[Configuration] = []
     # Random directions are never recommended, but here each competes with itself alone.
@@ -60,10 +60,15 @@ def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration])
         if name in (None, "none"):
             name = candidates.loc[names]["safety"].idxmax() if candidates.loc[names]["safety"].notna().any() else None
         best += [c for c in line if c.name == name]
-    pushes = {(*_line(c), c.strength) for c in best}
-    controls = [c for c in configurations if c.steering == "random" and (*_line(c), c.strength) in pushes]
+    pushes = {(*_line(c), strength) for c in best for strength in (c.strength, 0.0)}  # a gate alone has strength 0
+    controls = [c for c in configurations if c.steering in CONTROLS and (*_line(c), c.strength) in pushes]
     return {c.name for c in best + controls}
 
 
-def _line(configuration: Configuration) -> tuple[str, str, str]:
-    return configuration.said, configuration.place, configuration.variant
+_CONTROLLED = {"random": "iar", "gated_random": "gated", "random_gate": "gated", "gate": "gated"}
+
+
+def _line(configuration: Configuration) -> tuple[str, ...]:
+    """What configurations of other strengths have in common, and their controls with them."""
+    steering = _CONTROLLED.get(configuration.steering, configuration.steering)
+    return configuration.said, steering, configuration.place, configuration.variant

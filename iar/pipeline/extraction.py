@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.progress import Progress, TimeRemainingColumn
 
 import iar.pairs
 from iar import vectors
-from iar.console import console
+from iar.console import bars, console
 from iar.errors import UserError, did_you_mean
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
-from iar.pipeline import own_pairs
+from iar.pairs.selection import Selection
+from iar.pipeline import gate_prompts, gating, own_pairs
 from iar.revision.configuration import Configuration
-from iar.vectors import VectorSet, partial
+from iar.vectors import Gates, VectorSet, partial
 from iar.vectors.header import header
 from iar.vectors.statistics import Statistics
 
@@ -41,6 +41,8 @@ def extract(
         The vectors by the name of their file (`Configuration.source`).
     """
     examples = read(cfg, loaded) if examples is None else examples
+    if gates := wants_gates(cfg):
+        gate_prompts.read(cfg)  # what is wrong with them comes before minutes go into vectors
     statistics = _statistics(cfg, loaded, examples, wanted)
     found: dict[str, VectorSet] = {}
     for tokens, estimators in _asked(wanted).items():
@@ -50,15 +52,19 @@ def extract(
             source = f"{cfg.pairs.name}-{estimator}-{tokens}"
             found[source] = replace(vector_set, header=_header(cfg, loaded, examples, estimator, tokens))
             vectors.write(path(cfg, source), found[source])
-    return found
+    return write_gates(cfg, found, gating.make(cfg, loaded, found, examples)) if gates else found
 
 
 def extract_part(cfg: DictConfig, loaded: LoadedModel, wanted: Sequence[Configuration], shard: str) -> list[Path]:
     """Gather one part of a split extraction (``shard=0/4``): files that ``iar.vectors merge`` puts together.
 
     Raises:
-        UserError: ``shard`` is no part of a whole.
+        UserError: ``shard`` is no part of a whole, or gates are asked for.
     """
+    if wants_gates(cfg):
+        raise UserError(
+            f"shard={shard} makes a part of the vectors, without gates: merge the parts, then gates are made"
+        )
     part, parts = _shard(shard)
     examples = read(cfg, loaded)
     statistics = _statistics(cfg, loaded, partial.share(examples, part, parts), wanted)
@@ -80,11 +86,14 @@ def ensure(
         pair_sets: Name of each pair set -> settings whose ``pairs`` is that set.
 
     Raises:
-        UserError: A file is of another model, damaged, was estimated on other pairs, or lacks the heads asked for.
+        UserError: A file is of another model, damaged, was estimated on other pairs, its gates on other prompts, or
+            it lacks the heads asked for.
     """
     found: dict[str, VectorSet] = {}
     headed = {c.source for c in configurations if c.heads}
+    conditional = {c.source for c in configurations if c.conditional}
     for name, own in pair_sets.items():
+        check_name(own)
         wanted = {c.source: c for c in configurations if c.steered and c.pairs == name}
         if own.level == "layer" and headed & set(wanted):
             raise UserError("level=layer reads no heads, and heads=… asks for some: leave one of them out")
@@ -106,11 +115,67 @@ def ensure(
                     f"{path(cfg, source)} holds no vectors of heads: run python -m iar.extract pairs={name} "
                     f"estimator={wanted[source].estimator} tokens={wanted[source].tokens} level=head again"
                 )
+        gated = {source: found[source] for source in wanted if source in conditional}
+        gating.check(own, gated)
+        if bare := {source: vector_set for source, vector_set in gated.items() if vector_set.gates is None}:
+            console.print(f"no gates in {', '.join(bare)} of {cfg.vectors}: making them first")
+            known = read(own, loaded) if examples is None else examples
+            found |= write_gates(cfg, bare, gating.make(own, loaded, bare, known))
     return found
 
 
+def wants_gates(cfg: DictConfig) -> bool:
+    """Whether extraction makes gates with the vectors; every other command makes them where they are needed.
+
+    Raises:
+        UserError: Neither yes nor no.
+    """
+    found = cfg.get("gates", False)
+    if not isinstance(found, bool):
+        raise UserError(f"gates={found} is neither true nor false")
+    return found
+
+
+def write_gates(
+    cfg: DictConfig, vector_sets: Mapping[str, VectorSet], gates: Mapping[str, Gates]
+) -> dict[str, VectorSet]:
+    """Rewrites the files of the vectors with their gates, and returns both together.
+
+    Args:
+        vector_sets, gates: By the names of the files.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    found = {source: replace(vector_set, gates=gates[source]) for source, vector_set in vector_sets.items()}
+    for source, vector_set in found.items():
+        vectors.write(path(cfg, source), vector_set)
+    return found
+
+
+def check_name(cfg: DictConfig) -> None:
+    """Raises where a part of a shipped pair set has the name of the whole: their vectors would have one file.
+
+    Raises:
+        UserError: It has.
+    """
+    from iar.cli import shipped
+
+    selection, name = Selection.of(cfg.pairs), str(cfg.pairs.name)
+    if selection and (shipped("conf") / "pairs" / f"{name}.yaml").is_file():
+        raise UserError(
+            f"{selection} makes another pair set than {name}: give it a name of its own, e.g. pairs.name="
+            f"{'without' if selection.leave_out else 'only'}-{(selection.leave_out or selection.only)[0]}"
+        )
+
+
 def read(cfg: DictConfig, loaded: LoadedModel) -> list[Example]:
-    """The examples of the pair set ``cfg.pairs``; the model's own are collected first where they are missing."""
+    """The examples of the pair set ``cfg.pairs``; the model's own are collected first where they are missing.
+
+    Raises:
+        UserError: What `iar.pairs.read` and `check_name` raise.
+    """
+    check_name(cfg)
     own_pairs.ensure(cfg, loaded)
     return iar.pairs.read(cfg.pairs)
 
@@ -136,7 +201,7 @@ def _statistics(
         raise UserError(f"unknown level {cfg.level!r}: {did_you_mean(str(cfg.level), LEVELS)}")
     if cfg.level == "head":
         loaded.decoder.require_heads()
-    with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=console) as progress:
+    with bars() as progress:
         task = progress.add_task(f"{cfg.pairs.name}: activations of {len(examples)} examples", total=len(examples))
         return vectors.collect(
             loaded,
@@ -153,7 +218,9 @@ def _header(
 ) -> dict[str, str]:
     names = {"pairs": str(cfg.pairs.name), "strategy": str(cfg.pairs.strategy)}
     seed = int(cfg.data.get("seed") or 0)
-    return header(loaded, examples, estimator=estimator, tokens=tokens, seed=seed, **names)
+    made = header(loaded, examples, estimator=estimator, tokens=tokens, seed=seed, **names)
+    selection = Selection.of(cfg.pairs)
+    return made | ({"pairs_selection": str(selection)} if selection else {})
 
 
 def _shard(text: str) -> tuple[int, int]:

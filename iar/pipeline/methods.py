@@ -1,8 +1,8 @@
 """The table of methods: each against the baseline, what it gains, costs and takes.
 
 ``methods.csv`` has a row a configuration and a column a score, with its difference to the baseline and Holm's p over
-the run's configurations (`iar.stats.differences`). What was measured in seconds is in ``methods.md`` alone, so that the
-other is the same bytes for the same answers.
+the run's configurations (`iar.stats.differences`). ``methods.md`` and ``methods.tex`` show them; what was measured in
+seconds is in these two alone, so that the first is the same bytes for the same answers.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import pandas as pd
 from rich.table import Table
 
 from iar.console import console
-from iar.pipeline import summary, timings, unscored
+from iar.pipeline import latex, summary, timings, unscored
 from iar.revision.configuration import Configuration
 
-FILES = ("methods.csv", "methods.md")
+FILES = ("methods.csv", "methods.md", "methods.tex")
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 SAFETY = ("SRA_s", "SRA_u", "SRA_a")
 NOTE = (
@@ -41,9 +41,13 @@ class Report(NamedTuple):
 
 
 def write(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> list[Path]:
-    """methods.csv and methods.md of a run folder, from its scores, differences.csv and timings.csv."""
+    """The three files of a run folder, from its scores, differences.csv and timings.csv."""
     files = [folder / name for name in FILES]
-    texts = (_wide(folder, scores).to_csv(index=False, float_format="%.6g"), markdown(folder, scores, configurations))
+    texts = (
+        _wide(folder, scores).to_csv(index=False, float_format="%.6g"),
+        markdown(folder, scores, configurations),
+        tex(folder, scores, configurations),
+    )
     for file, text in zip(files, texts, strict=True):
         partial = file.with_suffix(".partial")
         partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
@@ -82,15 +86,21 @@ def show(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configurat
 def markdown(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> str:
     """The same as Markdown."""
     report = _report(folder, scores, configurations)
-    parts = [*filter(None, [unscored.warning(scores)]), _set(report.title, report.rows), NOTE]
+    parts = [*filter(None, [unscored.warning(scores)]), latex.markdown(report.title, report.rows), NOTE]
     if report.category_rows:
-        parts += [f"{BY_CATEGORY}:", _set(report.category_title, report.category_rows)]
+        parts += [f"{BY_CATEGORY}:", latex.markdown(report.category_title, report.category_rows)]
     return "\n\n".join([*parts, *report.notes])
 
 
-def _set(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [title, ["---"] * len(title), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def tex(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> str:
+    """The same as LaTeX: two floats that need booktabs and graphicx."""
+    report = _report(folder, scores, configurations)
+    told = " ".join(filter(None, [unscored.warning(scores), NOTE.replace("`", ""), *report.notes]))
+    parts = ["% needs booktabs and graphicx", latex.table(report.title, report.rows, told, "tab:iar-methods")]
+    if report.category_rows:
+        caption = f"{BY_CATEGORY}, in percent."
+        parts.append(latex.table(report.category_title, report.category_rows, caption, "tab:iar-categories"))
+    return "\n\n".join(parts)
 
 
 def _report(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> Report:

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.progress import Progress
 
 from benchmark.sample import Sample
 from iar import pairs, records
-from iar.console import console
+from iar.console import bars, console
 from iar.errors import UserError, did_you_mean
 from iar.generation import Engine, Generation
 from iar.generation.sampling import Sampling
@@ -128,7 +127,7 @@ def _answers(
 ) -> _Answers:
     """The judged answers to each request, in the order of the rounds; those in the folder's log are not asked again."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
-    with records.Log(folder / "answers.jsonl") as log, Progress(console=console) as progress:
+    with records.Log(folder / "answers.jsonl") as log, bars() as progress:
         known = {record["key"]: record for record in log.read()}
         task = progress.add_task("answers", total=len(rounds) * len(requests))
         for number, (before, sampling) in enumerate(rounds):

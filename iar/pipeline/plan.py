@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from iar.errors import UserError, did_you_mean
 from iar.prompting import few_shot, reminder
-from iar.revision.configuration import Configuration, canonical
+from iar.revision.configuration import GATED, SEEDED, Configuration, Steering, canonical
 from iar.vectors import policy
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 # What may differ between the jobs of one run; everything else defines the run.
 AXES = (
     "method", "layer", "heads", "strength", "scale", "positions", "pairs", "estimator", "tokens", "seed", "controls",
-    "reminder", "shots", "shots_by", "shots_seed", "benchmark",
+    "reminder", "shots", "shots_by", "shots_seed", "gate_layer", "threshold", "gate", "kl", "benchmark",
 )  # fmt: skip
 LAYER = 14  # of the published setting
-STEERING = {"iar", "random"}
+STEERING = set(get_args(Steering)) - {"none"}
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,38 @@ def configuration(cfg: DictConfig) -> Configuration:
         return Configuration(method=cfg.method, **said)
     policy.check(cfg.tokens)
     heads = _number(int, "heads", cfg.heads)
+    steering = parts[-1]
     return Configuration(
         method=cfg.method,
         layers=_layers(cfg.layer, heads),
-        strength=_number(float, "strength", cfg.strength),
+        strength=0.0 if steering == "gate" else _number(float, "strength", cfg.strength),
         scale=cfg.scale,
         positions=cfg.positions,
         pairs=cfg.pairs.name,
         estimator=cfg.estimator,
         tokens=cfg.tokens,
         heads=heads,
-        seed=cfg.seed if "random" in parts else 0,
+        seed=cfg.seed if steering in SEEDED else 0,
+        **_conditional(cfg, steering),
         **said,
     )
+
+
+def _conditional(cfg: DictConfig, steering: str) -> dict[str, Any]:
+    """The settings of gates and budgets, as fields of `Configuration`; those that the method has not are left out."""
+    kl = _number(float, "kl", cfg.kl)
+    if kl < 0 or (kl and steering == "gate"):
+        raise UserError(
+            f"kl={cfg.kl} is no budget{' of a gate alone' if kl > 0 else ''}: give nats from 0, or leave it"
+        )
+    if steering not in GATED:
+        return {"kl": kl}
+    return {
+        "gate_layer": -1 if cfg.gate_layer is None else _number(int, "gate_layer", cfg.gate_layer),
+        "threshold": _number(float, "threshold", cfg.threshold),
+        "gate": cfg.gate,
+        "kl": kl,
+    }
 
 
 def _said(cfg: DictConfig, parts: Sequence[str]) -> dict[str, Any]:
@@ -146,17 +165,24 @@ def check(configurations: Sequence[Configuration], loaded: LoadedModel) -> None:
             where = f"layers {', '.join(map(str, configuration.layers))} have" if configuration.layers else "it has"
             way_out = f"take heads={held} or fewer{', or layer=all' if configuration.layers else ''}"
             raise UserError(f"heads={configuration.heads} of model {loaded.id!r}: {where} {held}: {way_out}")
-    for layer in (layer for configuration in configurations for layer in configuration.layers):
+    for layer in (layer for c in configurations for layer in (*c.layers, max(0, c.gate_layer))):
         if not 0 <= layer < count:
             raise UserError(f"layer {layer} is outside the model {loaded.id!r}: its layers are 0 to {count - 1}")
 
 
+# What is asked beside a method, each at its place and strengths; a gate alone has neither seeds nor strengths.
+_CONTROLS = {"iar": ("random",), "addition": ("random",), "gated": ("gated_random", "random_gate", "gate")}
+
+
 def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:
     """Random directions of the same length, as many as each configuration asks for, at the middle layer of the sweep
-    and every strength of it; at head level likewise, in the heads of the middle choice."""
+    and every strength of it; at head level likewise, in the heads of the middle choice. Of gates also those that fire
+    at random, and the gate alone."""
     controls = []
-    for level in (False, True):
-        real = [c for c, seeds in steered.items() if seeds and not c.control and bool(c.heads) is level]
+    kinds = dict.fromkeys((c.steering, bool(c.heads)) for c in steered)
+    for steering, level in sorted(kinds, key=lambda kind: kind[1]):
+        real = [c for c, seeds in steered.items() if seeds and (c.steering, bool(c.heads)) == (steering, level)]
+        real = [c for c in real if not c.control and not c.kl]
         places = sorted({(c.layers, c.heads) for c in real})
         middle = places[(len(places) - 1) // 2] if places else None
         chosen = [c for c in real if (c.layers, c.heads) == middle]
@@ -164,11 +190,13 @@ def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:
         controls += [
             replace(
                 c,
-                method="+".join((*c.prompting, "random")),
+                method="+".join((*c.prompting, control)),
                 estimator=c.estimator if c.scale == "sigma" else "mms",
-                seed=seed,
+                strength=0.0 if control == "gate" else c.strength,
+                seed=seed if control in SEEDED else 0,
             )
             for c in chosen
+            for control in _CONTROLS.get(steering, ())
             for seed in range(1, steered[c] + 1)
         ]
     return list(dict.fromkeys(controls))

@@ -2,7 +2,7 @@
 
 How the pairs are cut depends on the pairs and on ``executor.shard`` alone, and parts are merged in their order: the
 vectors have the same bytes whatever the number of workers, and whichever of them were lost. From those of one process
-they differ by rounding: batches hold other examples, and float64 sums have another order.
+they differ by rounding: batches hold other examples, and float64 sums have another order. Gates are made by one worker.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from functools import partial as bound
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
-from rich.progress import Progress, TimeRemainingColumn
 
 import iar.pairs
 from iar import vectors
-from iar.console import console
+from iar.console import bars, console
 from iar.errors import UserError
 from iar.generation.ray_pool import Failed, Pool
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
-from iar.pipeline import extraction, own_pairs
+from iar.pipeline import extraction, gate_prompts, gating, own_pairs
 from iar.revision.configuration import Configuration
-from iar.vectors import VectorSet, partial
+from iar.vectors import Gates, VectorSet, partial
 from iar.vectors.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
 def ensure(
     cfg: DictConfig, configurations: Sequence[Configuration], pair_sets: Mapping[str, DictConfig], settings: Workers
 ) -> None:
-    """Makes the vectors that the configurations add and that are not there yet; who loads them checks the others.
+    """Makes the vectors and gates that the configurations need and that are not there yet; who loads them checks the
+    others.
 
     Raises:
         UserError: As `extract`.
@@ -45,14 +45,28 @@ def ensure(
         wanted = [c for c in configurations if c.steered and c.pairs == name]
         if own.level == "layer" and any(c.heads for c in wanted):
             raise UserError("level=layer reads no heads, and heads=… asks for some: leave one of them out")
+        extraction.check_name(own)
         missing[name] = {c.source: c for c in wanted if not extraction.path(cfg, c.source).exists()}
-    if not any(missing.values()):
+    conditional = {c.source: c for c in configurations if c.conditional}
+    bare = {name: _bare(cfg, [c for c in conditional.values() if c.pairs == name]) for name in pair_sets}
+    if not any((*missing.values(), *bare.values())):
         return
     with _workers(cfg, settings) as pool:
         for name, sources in missing.items():
             if sources:
                 console.print(f"no vectors {', '.join(sources)} in {cfg.vectors}: extracting them first")
-                _extract(pool, pair_sets[name], list(sources.values()), settings.shard)
+                made = _extract(pool, pair_sets[name], list(sources.values()), settings.shard)
+                bare[name] |= {source: found for source, found in made.items() if source in conditional}
+            if bare[name]:
+                console.print(f"no gates in {', '.join(bare[name])} of {cfg.vectors}: making them first")
+                _add_gates(pool, pair_sets[name], bare[name])
+
+
+def _bare(cfg: DictConfig, conditional: Sequence[Configuration]) -> dict[str, VectorSet]:
+    """The vectors that are there, without gates."""
+    there = {c.source: path for c in conditional if (path := extraction.path(cfg, c.source)).exists()}
+    found = {source: vectors.read(path) for source, path in there.items()}
+    return {source: vector_set for source, vector_set in found.items() if vector_set.gates is None}
 
 
 def extract(cfg: DictConfig, wanted: Sequence[Configuration], settings: Workers) -> dict[str, VectorSet]:
@@ -61,8 +75,12 @@ def extract(cfg: DictConfig, wanted: Sequence[Configuration], settings: Workers)
     Raises:
         UserError: What `iar.pipeline.extraction.extract` raises; a part was given up because its workers were lost.
     """
+    extraction.check_name(cfg)
+    if gates := extraction.wants_gates(cfg):
+        gate_prompts.read(cfg)
     with _workers(cfg, settings) as pool:
-        return _extract(pool, cfg, wanted, settings.shard)
+        found = _extract(pool, cfg, wanted, settings.shard)
+        return _add_gates(pool, cfg, found) if gates else found
 
 
 @contextmanager
@@ -116,7 +134,7 @@ def _gather(
     merged: dict[str, Statistics] = {}
     waiting: dict[int, dict[str, Statistics]] = {}
     following = 0
-    with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=console) as progress:
+    with bars() as progress:
         total = sum(map(len, cut))
         task = progress.add_task(f"{cfg.pairs.name}: activations of {total} examples", total=total)
         for index, result in pool.map(_statistics, [(cfg, part, wanted) for part in cut]):
@@ -136,6 +154,15 @@ def _gather(
 
 def _collect(loaded: LoadedModel, cfg: DictConfig) -> None:
     own_pairs.ensure(cfg, loaded)
+
+
+def _add_gates(pool: Pool, cfg: DictConfig, vector_sets: Mapping[str, VectorSet]) -> dict[str, VectorSet]:
+    """Gates by one worker, because all of a layer's prompts are fitted together; written from here."""
+    return extraction.write_gates(cfg, vector_sets, pool.first(_gates, cfg, vector_sets))
+
+
+def _gates(loaded: LoadedModel, cfg: DictConfig, vector_sets: Mapping[str, VectorSet]) -> dict[str, Gates]:
+    return gating.make(cfg, loaded, vector_sets, extraction.read(cfg, loaded))
 
 
 def _headers(

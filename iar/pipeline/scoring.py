@@ -14,7 +14,7 @@ import benchmark
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Sample
 from benchmark.scoring import possible
-from iar import records
+from iar import logfile, records
 from iar.console import console
 from iar.errors import UserError
 from iar.generation import Answering
@@ -28,9 +28,10 @@ from iar.stats.summarise import HELPFUL
 
 
 def definition(cfg: DictConfig, names: Sequence[str], engine: Answering) -> dict[str, Any]:
-    """What a score of this run depends on, besides the configuration."""
+    """What a score of this run depends on, besides the configuration and what only some configurations use."""
+    described = {name: value for name, value in engine.describe().items() if name not in ("gates", "strengths")}
     said = engine.compose.describe() if isinstance(engine.compose, Composer) else {}
-    return engine.describe() | {
+    return described | {
         "data": {
             "name": cfg.data.name,
             "folder": str(cfg.data[cfg.split]),
@@ -52,7 +53,9 @@ def open_run(cfg: DictConfig, command: str, defined: dict[str, Any]) -> Run:
     In a name that is given, ``{definition}`` stands for those eight digits.
     """
     folder = str(cfg.run or f"runs/{command}-{{definition}}")
-    return Run.open(folder.replace("{definition}", records.key(**defined)[:8]), defined)
+    run = Run.open(folder.replace("{definition}", records.key(**defined)[:8]), defined)
+    logfile.open_in(run.path)
+    return run
 
 
 def score(
@@ -141,27 +144,25 @@ def collect(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Conf
     """Counted outcomes, one row a configuration, sample, metric and category or group; unscored ones have value NaN."""
     found = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("verdicts").read()}
     rows: list[dict[str, Any]] = []
-    for configuration in configurations:
+    for name in [configuration.name for configuration in configurations]:
         for protocol, loaded in _protocols(asked):
             for sample in loaded.samples:
-                verdict = found.get((protocol.benchmark, sample.id, configuration.name))
-                rows.extend(_rows(configuration, protocol, sample, verdict))
+                verdict = found.get((protocol.benchmark, sample.id, name))
+                rows.extend(_rows(name, protocol, sample, verdict))
             for item in loaded.unasked:
                 if item.sample is not None:
-                    rows.extend(_rows(configuration, protocol, item.sample, None))
+                    rows.extend(_rows(name, protocol, item.sample, None))
     return pd.DataFrame(rows)
 
 
-def _rows(
-    configuration: Configuration, protocol: Protocol, sample: Sample, verdict: Mapping[str, Any] | None
-) -> Iterator[dict[str, Any]]:
+def _rows(name: str, protocol: Protocol, sample: Sample, verdict: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     # No answer, or none that the protocol counts, is not a wrong answer: n counts it, n_scored does not.
     answered = verdict is not None and verdict["judge"] != "none"
     outcomes = protocol.outcomes(sample, verdict["label"]) if answered else []  # type: ignore[index]
     for outcome in [*(outcomes or possible(protocol, sample)), *verdicts.toxicity(verdict, sample.category)]:
         for category in dict.fromkeys((outcome.category, *sample.groups)):
             yield {
-                "configuration": configuration.name,
+                "configuration": name,
                 "benchmark": sample.benchmark,
                 "sample": sample.id,
                 "category": category,

@@ -1,4 +1,4 @@
-"""What a run shows at its end: one table, the frontier figure, the recommended point."""
+"""What a run shows at its end: one table, its figures, the recommended point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from benchmark.vscbench import calibration
 from iar.console import console
 from iar.errors import UserError
 from iar.pipeline import unscored
-from iar.plots import frontier
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
 
@@ -60,7 +59,7 @@ def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: s
     if many := unscored.warning(scores):
         console.print(many, style="bold red")
     points = frontier_points(scores, configurations)
-    best = _recommended(points, split)
+    best = recommended(points, split)
     on_front = set(points["configuration"][points["pareto"]])
     marks = f"{MARKS}  {VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else MARKS
     table = Table(title=title, caption="\n".join(line for line in (marks, protocols(scores), partial(scores)) if line))
@@ -136,7 +135,7 @@ def partial(scores: pd.DataFrame) -> str:
 
 def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], split: str = "validation") -> str:
     """The scores as a Markdown table: percent [95 % interval]; several seeds of one control: mean (least to most)."""
-    best = _recommended(frontier_points(scores, configurations), split)
+    best = recommended(frontier_points(scores, configurations), split)
     present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
     many = unscored.warning(scores)
     lines = [f"**{many}**\n"] if many else []
@@ -147,8 +146,11 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     return "\n".join([*lines, "", protocols(scores), *([f"\n{partial(scores)}"] if partial(scores) else [])]).rstrip()
 
 
-def _recommended(points: pd.DataFrame, split: str) -> str | None:
-    """Chosen on validation only: of the test split's points none may be."""
+def recommended(points: pd.DataFrame, split: str) -> str | None:
+    """The configuration to take, from `iar.stats.frontier_points`.
+
+    Chosen on validation only: of the test split's points none may be.
+    """
     return recommend(points) if split == "validation" else None
 
 
@@ -199,13 +201,10 @@ def draw(
     title: str = "",
     split: str = "validation",
 ) -> list[Path]:
-    """frontier.png and frontier.pdf in the run folder; nothing when safety or helpfulness was not asked."""
-    points = frontier_points(scores, configurations)
-    try:
-        return frontier(points, folder / "frontier", title=title, recommended=_recommended(points, split))
-    except UserError as error:
-        console.print(f"no figure: {error}")
-        return []
+    """The figures in the run folder, with their tables: `iar.pipeline.figures`."""
+    from iar.pipeline import figures  # draws what this module has read
+
+    return figures.draw(folder, scores, configurations, title, split)
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, list[Configuration]]:

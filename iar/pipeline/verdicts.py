@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 import benchmark
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
-from iar import records
+from iar import logfile, records
 from iar.errors import UserError
 from iar.judges import Verdict
 from iar.judges.judge import Item, Judge, Task
@@ -76,8 +76,9 @@ def judge_again(folder: Path, by: Judge) -> tuple[Run, dict[str, Loaded]]:
     Raises:
         UserError: No run, or one asked in another way or with other questions than now; DataError: its data are gone.
     """
-    run, asked = _asked(folder)
+    run, asked = asked_of(folder)
     _held = lock(folder)  # not while it is still being swept; dropped when this returns
+    logfile.open_in(folder)
     new, made_by = folder / f"{NEW}.jsonl", folder / f"{NEW}.judge.json"
     description = json.dumps(by.describe(), indent=2, sort_keys=True) + "\n"
     if not made_by.is_file() or made_by.read_text(encoding="utf-8") != description:
@@ -99,7 +100,7 @@ def to_judge(folder: Path) -> list[Item]:
     Raises:
         UserError, DataError: As `judge_again`.
     """
-    run, asked = _asked(folder)
+    run, asked = asked_of(folder)
     answers = _answers(run, asked)
     if not answers:
         raise _nothing(folder)
@@ -131,7 +132,12 @@ def settings(folder: Path) -> DictConfig:
     raise UserError(f"no configurations in {folder / 'configs'}: the run folder is incomplete; sweep again")
 
 
-def _asked(folder: Path) -> tuple[Run, dict[str, Loaded]]:
+def asked_of(folder: Path) -> tuple[Run, dict[str, Loaded]]:
+    """A run and the samples that it asked, read from its data again.
+
+    Raises:
+        UserError: No run, or one asked in another way or with other questions than now; DataError: its data are gone.
+    """
     run = Run.at(folder)
     cfg = settings(folder)
     names = [str(name) for name in cfg.benchmark]

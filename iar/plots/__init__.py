@@ -1,7 +1,9 @@
 """Figures drawn from tables that earlier stages made; nothing is computed here."""
 
 from iar.plots.agreement import agreement_matrices
+from iar.plots.dumbbells import dumbbells
 from iar.plots.frontier import frontier
+from iar.plots.heatmap import heat_maps
 from iar.plots.modality import origin_curves, shift_curves
 from iar.plots.probes import vector_figure
 from iar.plots.separability import component_scatter, norm_curves, separability_curves
@@ -9,10 +11,12 @@ from iar.plots.separability import component_scatter, norm_curves, separability_
 __all__ = [
     "agreement_matrices",
     "component_scatter",
+    "dumbbells",
     "frontier",
+    "heat_maps",
     "norm_curves",
     "origin_curves",
-    "vector_figure",
     "separability_curves",
     "shift_curves",
+    "vector_figure",
 ]

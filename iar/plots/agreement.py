@@ -12,9 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iar.plots.style import COLOURS, LINES, STYLE, WIDTH, save
+from iar.plots.style import COLOURS, LINES, SMALL, STYLE, WIDTH, heading, legend_below, save
 
-_COLUMNS = 3
+_COLUMNS = 2
 _CELLS = 6  # up to so many categories, the numbers are written into the cells
 
 
@@ -35,9 +35,11 @@ def agreement_matrices(
     matrices.append(("mean of all layers", _matrix(cosines.groupby(["a", "b"])["halves"].mean().reset_index(), names)))
     rows = -(-len(matrices) // _COLUMNS)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 2.1 + 1.75 * rows), dpi=300, layout="constrained")
+        figure = Figure(
+            figsize=(WIDTH, 2.2 + 1.5 * rows + 0.1 * max(map(len, names)) / 2), dpi=300, layout="constrained"
+        )
         FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(rows + 1, _COLUMNS, height_ratios=(1.2, *[1] * rows))
+        grid = figure.add_gridspec(rows + 1, _COLUMNS, height_ratios=(1, *[1] * rows))
         top = figure.add_subplot(grid[0, :])
         styles = {"within": "within a category", "between": "between categories"}
         for number, (name, label) in enumerate(styles.items()):
@@ -46,7 +48,7 @@ def agreement_matrices(
                 curves["layer"], curves[f"{name}_low"], curves[f"{name}_high"], color=colour, alpha=0.15, lw=0
             )
             top.plot(
-                curves["layer"], curves[name], marker="os"[number], ms=3, lw=0.9, ls=LINES[number], color=colour,
+                curves["layer"], curves[name], marker="os"[number], ms=2.5, lw=0.8, ls=LINES[number], color=colour,
                 label=f"{label} (95 %)",
             )  # fmt: skip
         top.axhline(0, color="0.6", lw=0.6, ls=":")
@@ -54,7 +56,6 @@ def agreement_matrices(
         top.set_xlabel("layer")
         top.xaxis.set_major_locator(MaxNLocator(integer=True))
         top.set_ylim(min(-0.1, float(curves["between_low"].min())), 1.05)
-        top.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         top.spines[["top", "right"]].set_visible(False)
         panels = []
         for number, (name, matrix) in enumerate(matrices):
@@ -64,14 +65,15 @@ def agreement_matrices(
             first, last = number % _COLUMNS == 0, number // _COLUMNS == rows - 1
             panel.set_yticks(range(len(names)), names if first else [""] * len(names))
             panel.set_xticks(range(len(names)), names if last else [""] * len(names), rotation=90)
-            panel.tick_params(length=0)
+            panel.tick_params(length=0, labelsize=STYLE["xtick.labelsize"] if len(names) <= _CELLS else SMALL)
             if len(names) <= _CELLS:
                 for (y, x), value in np.ndenumerate(matrix):
                     shade = "white" if abs(value) > 0.6 else "black"
-                    panel.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=5.5, color=shade)
+                    panel.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=SMALL, color=shade)
             panels.append(panel)
-        figure.colorbar(image, ax=panels, label="cosine of halves", shrink=0.8)
-        figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+        figure.colorbar(image, ax=panels, label="cosine of halves", orientation="horizontal", fraction=0.04, aspect=38)
+        heading(figure, title)
+        legend_below(figure, top.get_legend_handles_labels()[0])
         return save(figure, stem)
 
 

@@ -22,10 +22,10 @@ from matplotlib.text import Text
 
 from benchmark.vscbench import MODES, OVERSAFE, UNDERSAFE
 from iar.errors import UserError
+from iar.plots import wording
 from iar.plots.names import place_names
-from iar.plots.style import COLOURS, LINES, MARKERS, STYLE, save
+from iar.plots.style import COLOURS, LINES, MARKERS, STYLE, WIDTH, heading, legend_below, save
 
-COLUMN = 8.8 / 2.54  # inches
 REGIONS = {"undersafe": "#F6D9C6", "oversafe": "#CFE3F1"}  # light tints of two of the palette's colours
 AXES = {
     "SRA_u": "SRA$_u$: unsafe requests refused or warned about",
@@ -34,10 +34,6 @@ AXES = {
 MODE_LABELS = {  # all of two lines, so that they stand at one height
     "txt": "text\n", "search": "relevant\nimage", "typography": "typo-\ngraphy", "concat": "image and\ntypogr.",
     "figstep": "FigStep\n",
-}  # fmt: skip
-CATEGORY_LABELS = {
-    "porngraphy": "pornography", "illegal_activity": "illegal activities", "drugs": "health and drugs",
-    "religion": "religion and politics",
 }  # fmt: skip
 ENDS = [f"{metric}{end}" for metric in AXES for end in ("", "_low", "_high")]
 
@@ -65,14 +61,14 @@ def calibration(points: pd.DataFrame, stem: str | Path, title: str = "") -> list
     look = styles(points["model"])
     drawn = _percent(points)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN, COLUMN), dpi=300, layout="constrained")
+        figure = Figure(figsize=(WIDTH, WIDTH), dpi=300, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         named = _regions(axes, named=True)
         _crosses(axes, drawn, look, size=24)
         axes.set_xlabel(f"{AXES['SRA_u']} (%)")
         axes.set_ylabel(f"{AXES['SRA_s']} (%)")
-        axes.set_title(title)
+        heading(figure, title)
         canvas.draw()  # fixes the layout, so that names can be placed in pixels
         rows = drawn.to_dict("records")
         names = [(str(r["model"]), r["SRA_u"], r["SRA_s"], _darker(look[r["model"]]["color"])) for r in rows]
@@ -97,13 +93,13 @@ def categories(points: pd.DataFrame, stem: str | Path, title: str = "") -> list[
     shown = [category for category in dict.fromkeys(points["category"]) if category in set(drawn["category"])]
     rows = -(-len(shown) // 2)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN, 0.55 + 1.6 * rows + _legend_height(look)), dpi=300, layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.55 + 1.6 * rows), dpi=300, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(rows, min(2, len(shown)), sharex=True, sharey=True, squeeze=False)
         for panel, category in zip(panels.flat, shown, strict=False):
             _regions(panel, named=False)
             _crosses(panel, drawn[drawn["category"] == category], look, size=13)
-            panel.set_title(CATEGORY_LABELS.get(category, category.replace("_", " ")))
+            panel.set_title(wording.category(category))
         for panel in panels.flat[len(shown) :]:
             panel.set_visible(False)
         for column in panels.T:
@@ -112,7 +108,7 @@ def categories(points: pd.DataFrame, stem: str | Path, title: str = "") -> list[
             lowest.set_xlabel("SRA$_u$ (%)")
         for panel in panels[:, 0]:
             panel.set_ylabel("SRA$_s$ (%)")
-        figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+        heading(figure, title)
         _legend(figure, look, [Patch(color=colour, label=name) for name, colour in REGIONS.items()])
         return save(figure, Path(stem))
 
@@ -134,7 +130,7 @@ def transfer(table: pd.DataFrame, stem: str | Path, title: str = "") -> list[Pat
         raise UserError("no transfer to draw: no answer of the text half is scored")
     dodge = (np.arange(len(look)) - (len(look) - 1) / 2) * min(0.12, 0.62 / len(look))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN, 4.1 + _legend_height(look)), dpi=300, layout="constrained")
+        figure = Figure(figsize=(WIDTH, 4.1), dpi=300, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(2, 1, sharex=True, sharey=True)
         for panel, (metric, label) in zip(panels, AXES.items(), strict=True):
@@ -155,7 +151,7 @@ def transfer(table: pd.DataFrame, stem: str | Path, title: str = "") -> list[Pat
             panel.tick_params(axis="x", length=0)
             panel.set_xlim(-0.5, len(modes) - 0.5)
             panel.spines[["top", "right"]].set_visible(False)
-        figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+        heading(figure, title)
         _legend(figure, look)
         return save(figure, Path(stem))
 
@@ -214,18 +210,6 @@ def _darker(colour: str) -> tuple[float, ...]:
     return tuple(0.75 * part for part in to_rgb(colour))  # small letters
 
 
-def _columns(look: dict[str, dict[str, Any]]) -> int:
-    longest = max(map(len, look))
-    return 3 if longest <= 14 else 2 if longest <= 24 else 1
-
-
-def _legend_height(look: dict[str, dict[str, Any]]) -> float:
-    return 0.14 * (-(-len(look) // _columns(look)) + 1)
-
-
 def _legend(figure: Figure, look: dict[str, dict[str, Any]], more: Sequence[Patch] = ()) -> None:
     handles = [Line2D([], [], ls="", ms=4, label=model, **style) for model, style in look.items()]
-    figure.legend(
-        handles=[*handles, *more], loc="outside lower center", ncols=_columns(look), frameon=False, handlelength=1.2,
-        columnspacing=1.2, handletextpad=0.4, borderpad=0,
-    )  # fmt: skip
+    legend_below(figure, [*handles, *more], most=3, handlelength=1.2, handletextpad=0.4)

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iar.plots.style import COLOURS, LINES, MARKERS, STYLE, WIDTH, save
+from iar.plots.style import COLOURS, LINES, MARKERS, STYLE, WIDTH, heading, legend_below, save
 
 
 def shift_curves(tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], stem: Path, title: str) -> list[Path]:
@@ -28,7 +28,7 @@ def shift_curves(tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], 
     """
     queries = list(dict.fromkeys(query for table in tables.values() for query in table["query"]))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 1.1 + 1.9 * len(tables)), dpi=300, layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.6 + 1.65 * len(tables)), dpi=300, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(len(tables), len(queries), sharex=True, sharey="row", squeeze=False)
         for row, (what, table) in zip(panels, tables.items(), strict=True):
@@ -37,7 +37,7 @@ def shift_curves(tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], 
                 _curves(panel, part, labels, "shift")
                 if panel in panels[0]:
                     panel.set_title(f"{query} queries ({part['rows'].max()} rows)")
-            row[0].set_ylabel(f"{what}\n(σ of text)")
+            row[0].set_ylabel(f"{what}\n(σ of text)", fontsize=STYLE["font.size"] - 1)
         for panel in panels[-1]:
             panel.set_xlabel("layer")
         _finish(figure, panels[0][0], title)
@@ -56,7 +56,7 @@ def origin_curves(table: pd.DataFrame, labels: Mapping[str, str], stem: Path, ti
     """
     queries, along = list(dict.fromkeys(table["query"])), list(dict.fromkeys(table["along"]))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 1.1 + 1.3 * len(along)), dpi=300, layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.6 + 1.1 * len(along)), dpi=300, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(len(along), len(queries), sharex=True, sharey="row", squeeze=False)
         for row, layer in zip(panels, along, strict=True):
@@ -80,13 +80,12 @@ def _curves(panel: Axes, part: pd.DataFrame, labels: Mapping[str, str], column: 
         colour = COLOURS[number % len(COLOURS)]
         style: dict[str, Any] = dict(marker=MARKERS[number % len(MARKERS)], ls=LINES[number % len(LINES)])
         panel.fill_between(line["layer"], line["low"], line["high"], color=colour, alpha=0.12, lw=0)
-        panel.plot(line["layer"], line[column], color=colour, lw=0.9, ms=2, label=label, **style)
+        panel.plot(line["layer"], line[column], color=colour, lw=0.7, ms=1.6, label=label, **style)
     panel.axhline(0, color="0.6", lw=0.6, ls=":")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.spines[["top", "right"]].set_visible(False)
 
 
 def _finish(figure: Figure, panel: Axes, title: str) -> None:
-    handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+    legend_below(figure, panel.get_legend_handles_labels()[0], most=3)
+    heading(figure, title)

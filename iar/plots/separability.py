@@ -6,11 +6,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iar.plots.style import COLOURS, HEIGHT, STYLE, WIDTH, save
+from iar.plots.style import COLOURS, HEIGHT, STYLE, WIDTH, heading, legend_below, save
 
 SAFE, UNSAFE = COLOURS[0], COLOURS[1]
 
@@ -30,7 +32,7 @@ def separability_curves(table: pd.DataFrame, stem: Path, title: str = "") -> lis
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         layers = table["layer"]
         top.fill_between(layers, 100 * table["low"], 100 * table["high"], color=COLOURS[0], alpha=0.15, lw=0)
-        top.plot(layers, 100 * table["accuracy"], marker="o", ms=3, lw=0.9, color=COLOURS[0], label="layer (95 %)")
+        top.plot(layers, 100 * table["accuracy"], marker="o", ms=2.5, lw=0.8, color=COLOURS[0], label="layer (95 %)")
         if "best_head_accuracy" in table:
             best, chance = 100 * table["best_head_accuracy"], 100 * table["chance_best"]
             top.plot(
@@ -39,13 +41,13 @@ def separability_curves(table: pd.DataFrame, stem: Path, title: str = "") -> lis
             top.plot(layers, chance, lw=0.7, ls=":", color=COLOURS[1], label="best head by chance (95 %)")
         top.axhline(50, color="0.6", lw=0.6, ls=":", label="chance")
         top.set_ylabel("held-out accuracy (%)")
-        top.set_title(title)
-        top.legend(frameon=False, loc="lower right", ncols=2)
+        heading(figure, title)
         top.set_ylim(min(35, 100 * table["low"].min() - 3), 102)
-        bottom.plot(layers, table["d_prime"], marker="o", ms=3, lw=0.9, color=COLOURS[0])
+        bottom.plot(layers, table["d_prime"], marker="o", ms=2.5, lw=0.8, color=COLOURS[0])
         bottom.axhline(0, color="0.6", lw=0.6, ls=":")
         bottom.set_ylabel("held-out d'")
         _layer_axis(bottom, top)
+        legend_below(figure, _handles(top))
         return save(figure, stem)
 
 
@@ -68,11 +70,10 @@ def norm_curves(table: pd.DataFrame, stem: Path, title: str = "") -> list[Path]:
             ("vector_norm", "revision vector", COLOURS[0], "o", "-"),
         )
         for column, label, colour, marker, line in curves:
-            top.plot(table["layer"], table[column], marker=marker, ms=3, lw=0.9, ls=line, color=colour, label=label)
+            top.plot(table["layer"], table[column], marker=marker, ms=2.5, lw=0.8, ls=line, color=colour, label=label)
         top.set_yscale("log")
         top.set_ylabel("mean L2 norm")
-        top.set_title(title)
-        top.legend(frameon=False, loc="best")
+        heading(figure, title)
         strength = f"{table['strength'].iloc[0]:g}"
         for column, of, colour, marker, line in (
             ("share", "last token's", COLOURS[2], "^", "-"),
@@ -80,12 +81,12 @@ def norm_curves(table: pd.DataFrame, stem: Path, title: str = "") -> list[Path]:
         ):
             label = f"of the {of} norm"
             bottom.plot(
-                table["layer"], 100 * table[column], marker=marker, ms=3, lw=0.9, ls=line, color=colour, label=label
+                table["layer"], 100 * table[column], marker=marker, ms=2.5, lw=0.8, ls=line, color=colour, label=label
             )
         bottom.set_ylim(bottom=0)
-        bottom.set_ylabel(f"push of strength {strength} (%)")
-        bottom.legend(frameon=False, loc="best")
+        bottom.set_ylabel(f"push of strength\n{strength} (% of norm)")
         _layer_axis(bottom, top)
+        legend_below(figure, _handles(top), most=2)
         return save(figure, stem)
 
 
@@ -120,13 +121,16 @@ def component_scatter(points: pd.DataFrame, stem: Path, title: str = "") -> list
             panel.spines[["top", "right"]].set_visible(False)
         for panel in panels[len(layers) :]:
             panel.set_visible(False)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-        figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+        legend_below(figure, _handles(panels[0]))
+        heading(figure, title)
         return save(figure, stem)
 
 
-def _layer_axis(bottom: mpl.axes.Axes, *others: mpl.axes.Axes) -> None:
+def _handles(panel: Axes) -> list[Artist]:
+    return list(panel.get_legend_handles_labels()[0])
+
+
+def _layer_axis(bottom: Axes, *others: Axes) -> None:
     bottom.set_xlabel("layer")
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in (bottom, *others):

@@ -1,6 +1,6 @@
 """What is said to a model around a question: the methods that change the prompt and leave the activations alone."""
 
-from iar.prompting.conversation import Compose, Conversation, Turn, plain
+from iar.prompting.conversation import Compose, Conversation, Turn, begun, plain
 from iar.prompting.cot import final_answer, scored_text
 
-__all__ = ["Compose", "Conversation", "Turn", "final_answer", "plain", "scored_text"]
+__all__ = ["Compose", "Conversation", "Turn", "begun", "final_answer", "plain", "scored_text"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.sample import Sample
 from iar.errors import UserError
 from iar.prompting import cot, reminder
+from iar.prompting.attack import attacked
 from iar.prompting.conversation import Conversation, Turn
 from iar.prompting.few_shot import Demonstrations
 
@@ -21,9 +22,13 @@ class Composer:
     """What is said for a sample under a configuration (`iar.prompting.Compose`).
 
     Reminder and instruction stand with the question alone: demonstrations are asked as they are in their file.
+
+    Attributes:
+        attack: One of `iar.prompting.attack`, around all of it; "" for none.
     """
 
     demonstrations: Demonstrations | None = None
+    attack: str = ""
 
     def __call__(self, sample: Sample, configuration: Configuration) -> Conversation:
         text = sample.prompt
@@ -31,7 +36,7 @@ class Composer:
             text = reminder.reminded(text, configuration.reminder)
         if cot.PART in configuration.prompting:
             text = cot.instructed(text)
-        return (*self.shown(sample, configuration), Turn("user", text, sample.images))
+        return attacked((*self.shown(sample, configuration), Turn("user", text, sample.images)), self.attack)
 
     def shown(self, sample: Sample, configuration: Configuration) -> Conversation:
         """The demonstrations before the question.
@@ -47,8 +52,9 @@ class Composer:
         return self.demonstrations.turns(sample, *shots)
 
     def describe(self) -> dict[str, Any]:
-        """What a run's definition holds of it: the demonstrations' digest, where there are any."""
-        return {"demonstrations": self.demonstrations.digest} if self.demonstrations else {}
+        """What a run's definition holds of it: the demonstrations' digest and the attack, where there are any."""
+        shown = {"demonstrations": self.demonstrations.digest} if self.demonstrations else {}
+        return shown | ({"attack": self.attack} if self.attack else {})
 
     def by_seed(self, samples: Sequence[Sample], configuration: Configuration) -> int:
         """Of how many questions the demonstrations cannot all be of their category, as the configuration wants them."""

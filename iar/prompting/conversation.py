@@ -29,6 +29,11 @@ Compose = Callable[[Sample, "Configuration"], Conversation]
 """What is said for a sample under a configuration."""
 
 
+def begun(conversation: Conversation) -> str:
+    """The beginning of the answer that the conversation ends with; "" where the question is last."""
+    return conversation[-1].text if conversation[-1].role == "assistant" else ""
+
+
 def plain(sample: Sample, configuration: Configuration | None = None) -> Conversation:
     """The protocol's own prompt and nothing else: a single user turn."""
     return (Turn("user", sample.prompt, sample.images),)

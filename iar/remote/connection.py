@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import openai
 
+from iar import logfile
 from iar.remote import completion, failures
 from iar.remote.completion import Completion
 from iar.remote.endpoint import Endpoint
@@ -29,6 +30,7 @@ class Connection:
         key = endpoint.key()
         self._endpoint = endpoint
         self._redaction = Redaction(key)
+        logfile.hide(key)
         # The client would read its own variables from the environment: nobody's key or organisation goes to a server
         # that the settings do not send it to.
         self._headers: dict[str, Any] = {} if key else {"Authorization": openai.Omit()}

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.errors import LiveError
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from iar.console import console
+from iar import logfile
+from iar.console import bars, console
 
 
 @contextmanager
 def shown(label: str, total: int, done: int) -> Iterator[Callable[[int, str], None]]:
-    """A bar of ``total`` requests; gives a function of how many more are done and what was spent until now."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[spent]}"),
-        console=console,
-    )
+    """A bar of ``total`` requests; gives a function of how many more are done and what was spent until now.
+
+    Where there are no bars, in a file or a pipe, one line says it at the end; so does the run's log.
+    """
+    progress = bars(TextColumn("{task.fields[spent]}"))
     task = progress.add_task(label, total=total, completed=done, spent="")
-    try:
+
+    def advance(more: int, spent: str) -> None:
+        progress.update(task, advance=more, spent=spent)
+
+    with suppress(LiveError):  # inside another bar, with a rich that cannot nest them
         progress.start()
-    except LiveError:  # inside another bar, with a rich that cannot nest them
-        yield lambda more, spent: None
-        return
     try:
-        yield lambda more, spent: progress.update(task, advance=more, spent=spent)
+        yield advance
     finally:
         progress.stop()
+        spent = progress.tasks[0].fields["spent"]
+        line = f"{label}: {progress.tasks[0].completed:,.0f} of {total:,} requests{f', {spent}' if spent else ''}"
+        if progress.disable:
+            console.print(line)
+        else:
+            logfile.say(line)

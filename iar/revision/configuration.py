@@ -9,13 +9,24 @@ from typing import Any, Literal, get_args
 from iar.errors import UserError, did_you_mean
 from iar.vectors.estimator import Estimator
 
-Steering = Literal["none", "iar", "random"]
+Steering = Literal[
+    "none", "iar", "random",
+    "gated", "categorical", "adaptive", "nullspace", "ablation", "addition", "rotation",
+    "gated_random", "random_gate", "gate",
+]  # fmt: skip
 Prompting = Literal["cot", "prompt", "fewshot"]
 ShotsBy = Literal["", "seed", "category"]
 Scale = Literal["raw", "unit", "sigma"]
 Positions = Literal["last", "generated", "prompt", "all"]
 
+Firing = Literal["hard", "soft"]
+
+CONTROLS = ("random", "gated_random", "random_gate", "gate")
+GATED = ("gated", "categorical", "gated_random", "random_gate", "gate")  # read a gate
+ROUTED = ("random_gate", "gate")  # nothing in the model: prompts are sent one way or the other
+SEEDED = ("random", "gated_random", "random_gate")  # draw something
 _PROMPTING = ("reminder", "shots", "shots_by", "shots_seed")
+_CONDITIONAL = ("gate_layer", "threshold", "gate", "kl")
 STANDARD = "standard"  # the reminder that goes without saying
 
 
@@ -25,11 +36,15 @@ class Configuration:
 
     Attributes:
         method: How the model is steered: ``iar`` adds the revision vector, ``random`` a random direction of the same
-            length (the control). How it is prompted: ``cot``, ``prompt``, ``fewshot``. Several of these joined by
-            ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
+            length (the control); ``gated`` and ``categorical`` add where a gate fires (`iar.revision.gate`),
+            ``adaptive``, ``nullspace``, ``ablation``, ``rotation`` what depends on the activation (modules of
+            `iar.revision`), ``addition`` at every position. Controls of the gate: ``gated_random`` (random direction
+            where it fires), ``random_gate`` (the vector where a coin says so), ``gate`` (a fixed refusal where it
+            fires). How it is prompted: ``cot``, ``prompt``, ``fewshot``. Several of these joined by ``+``, in that
+            order and the steering last, e.g. ``fewshot+iar``.
         layers: Decoder block indices from 0; the vector is added to the block's output. At head level the blocks whose
             heads may be chosen; empty for all.
-        strength: Factor on the vector.
+        strength: Factor on the vector; for ``rotation`` degrees.
         scale: Unit of the strength: the difference of means itself (``raw``), its direction (``unit``), or the
             direction times the standard deviation of the projections (``sigma``, as in ITI).
         positions: ``last`` = last prompt token, then every generated token; ``generated``; ``prompt``; ``all``.
@@ -37,11 +52,16 @@ class Configuration:
         estimator: ``mms`` (mass mean shift), ``pwd`` (probe weight direction) or ``random``.
         tokens: Token policy of the estimate, e.g. ``mean`` over the response tokens.
         heads: 0 for layer level; else the number of attention heads, the best by probe accuracy (ITI takes 48).
-        seed: Seed of the random direction; 0 for every other method.
+        seed: Seed of the random direction or the coin; 0 for every other method.
         reminder: Wording of the safety reminder (``prompt``): one of `iar.prompting.reminder`, or a text.
         shots: Number of safe-unsafe pairs of demonstrations (``fewshot``).
         shots_by: How these are chosen: by ``seed``, or by the question's ``category``.
         shots_seed: The seed.
+        gate_layer: The block that the gate reads; -1 for the lowest steered one (at head level the one before it).
+        threshold: Probability of "unsafe" from which a hard gate fires.
+        gate: ``hard``: fires or not; ``soft``: what is added is multiplied by the probability.
+        kl: 0, or the mean KL divergence (nats) on benign prompts that the strength may cause: it is then the largest
+            one below ``strength`` that keeps to it.
     """
 
     method: str = "none"
@@ -58,13 +78,20 @@ class Configuration:
     shots: int = 0
     shots_by: ShotsBy = ""
     shots_seed: int = 0
+    gate_layer: int = -1
+    threshold: float = 0.5
+    gate: Firing = "hard"
+    kl: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", canonical(self.method))
+        if self.steering == "addition":
+            object.__setattr__(self, "positions", "all")
         for label, value, options in (
             ("scale", self.scale, get_args(Scale)),
             ("positions", self.positions, get_args(Positions)),
             ("estimator", self.estimator, get_args(Estimator)),
+            ("gate", self.gate, get_args(Firing)),
         ):
             if value not in options:
                 raise UserError(f"unknown {label} {value!r}: {did_you_mean(str(value), options)}")
@@ -72,6 +99,29 @@ class Configuration:
             raise UserError(f"heads={self.heads} is negative: 0 is layer level, 48 takes the 48 best heads")
         if self.steered and not self.layers and not self.heads:
             raise UserError(f"method {self.method!r} needs a layer, e.g. layer=14")
+        self._check_conditional()
+
+    def _check_conditional(self) -> None:
+        name = self.steering
+        if self.heads and self.steered and name not in ("iar", "gated", *CONTROLS):
+            raise UserError(f"method {name!r} works on whole layers: leave heads={self.heads} out")
+        if name == "rotation" and self.kl:
+            raise UserError("method 'rotation' has no strength that changes nothing, so kl=… finds none: leave it out")
+        if name == "categorical" and self.scale == "sigma":
+            raise UserError("method 'categorical' knows no sigma of its vectors: use scale=raw or scale=unit")
+        if not self.gated:
+            return
+        if self.positions not in ("last", "generated"):
+            raise UserError(
+                f"a gate is read at the last prompt token, so method {name!r} takes positions=last or generated, "
+                f"not {self.positions}"
+            )
+        if not 0 <= self.threshold <= 1:
+            raise UserError(f"threshold={self.threshold:g} is no probability: give one from 0 to 1, such as 0.5")
+        lowest = min(self.layers, default=None)
+        if lowest is not None and self.gate_layer > lowest - bool(self.heads):
+            before = "below the lowest layer of the heads" if self.heads else "not above the lowest steered layer"
+            raise UserError(f"gate_layer={self.gate_layer} is too late: it must be {before}, {lowest}")
 
     @property
     def steering(self) -> Steering:
@@ -82,6 +132,23 @@ class Configuration:
     @property
     def steered(self) -> bool:
         return self.steering != "none"
+
+    @property
+    def gated(self) -> bool:
+        """Whether a gate decides where anything is added."""
+        return self.steering in GATED
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it needs more than revision vectors: gates, or what is known of benign activations."""
+        return self.gated or self.steering in ("adaptive", "nullspace", "rotation")
+
+    @property
+    def gate_at(self) -> int:
+        """The block that its gate reads; -1 where that follows from the heads that are chosen."""
+        if self.gate_layer >= 0 or self.heads:
+            return self.gate_layer
+        return min(self.layers)
 
     @property
     def prompting(self) -> tuple[Prompting, ...]:
@@ -96,28 +163,36 @@ class Configuration:
 
     @property
     def place(self) -> str:
-        """Where it adds, e.g. ``L14``, ``L9+14``, ``H48`` (best 48 heads of all layers), ``L14-H4``."""
-        layers = "L" + "+".join(str(layer) for layer in self.layers) if self.layers else ""
+        """Where it adds, e.g. ``L14``, ``L9+14``, ``L17to31``, ``H48`` (best 48 heads of all layers), ``L14-H4``."""
+        layers = "L" + "+".join(_runs(self.layers)) if self.layers else ""
         return "-".join(filter(None, (layers, f"H{self.heads}" if self.heads else "")))
 
     @property
     def control(self) -> bool:
-        """Whether its direction is a random one: what it does is no effect of the pairs."""
-        return self.steering == "random" or (self.steered and self.estimator == "random")
+        """Whether its direction is a random one, or a gate without it: what it does is no effect of the pairs."""
+        return self.steering in CONTROLS or (self.steered and self.estimator == "random")
 
     @property
     def variant(self) -> str:
-        """The settings other than place and strength that are not the defaults, e.g. ``sigma-all``."""
+        """The settings other than place and strength that are not the defaults, e.g. ``sigma-all``, ``g10-t0.7``."""
         fields = ("scale", "positions", "pairs", "estimator", "tokens")
-        return "-".join(getattr(self, f) for f in fields if getattr(self, f) != getattr(Configuration, f))
+        told = [getattr(self, f) for f in fields if getattr(self, f) != getattr(Configuration, f)]
+        if self.steering == "addition":
+            told.remove(self.positions)
+        if self.gated:
+            told += [f"g{self.gate_layer}"] if self.gate_layer >= 0 else []
+            told += ["soft"] if self.gate == "soft" else []
+            told += [f"t{self.threshold:g}"] if self.threshold != Configuration.threshold else []
+        return "-".join([*told, f"kl{self.kl:g}"] if self.kl else told)
 
     @property
     def name(self) -> str:
         """Short and unique within a sweep, e.g. ``iar-L14-x1.5``, ``fewshot-2+iar-L14-x1.5``."""
         steering = ""
         if self.steered:
-            seed = f"s{self.seed}" if self.steering == "random" else ""
-            steering = "-".join(filter(None, (self.steering, self.place, f"x{self.strength:g}", self.variant, seed)))
+            seed = f"s{self.seed}" if self.steering in SEEDED else ""
+            strength = "" if self.steering == "gate" else f"x{self.strength:g}"
+            steering = "-".join(filter(None, (self.steering, self.place, strength, self.variant, seed)))
         return "+".join(filter(None, (self.said, steering))) or "none"
 
     @property
@@ -139,7 +214,8 @@ class Configuration:
     def revision(self) -> dict[str, Any]:
         """The settings that say what is added to the activations: what they have in common whatever the prompting."""
         values = self.to_dict() | {"method": self.steering}
-        return {name: value for name, value in values.items() if name not in _PROMPTING}
+        unused = (*_PROMPTING, *(() if self.conditional or self.kl else _CONDITIONAL))
+        return {name: value for name, value in values.items() if name not in unused}
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"layers": list(self.layers)}
@@ -147,6 +223,17 @@ class Configuration:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Configuration:
         return cls(**(values | {"layers": tuple(values["layers"])}))
+
+
+def _runs(layers: tuple[int, ...]) -> list[str]:
+    """Each layer, or from three on that follow one another the first and the last: ``17to31``."""
+    parts: list[list[int]] = []
+    for layer in layers:
+        if parts and layer == parts[-1][-1] + 1:
+            parts[-1].append(layer)
+        else:
+            parts.append([layer])
+    return [text for run in parts for text in ([f"{run[0]}to{run[-1]}"] if len(run) > 2 else map(str, run))]
 
 
 def canonical(method: str) -> str:

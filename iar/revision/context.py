@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.decoder import Decoder, decoder_of
-from iar.revision.configuration import Configuration, Positions, Scale, Steering
+from iar.revision.configuration import ROUTED, Configuration, Firing, Positions, Scale, Steering
 from iar.revision.direction import Revision, directions
 from iar.revision.hooks import steering
 from iar.vectors.file import read
@@ -44,6 +44,9 @@ def revise(
     heads: int | Sequence[int] = 0,
     method: Steering | Sequence[Steering] = "iar",
     seed: int | Sequence[int] = 0,
+    gate_layer: int | Sequence[int] = -1,
+    threshold: float | Sequence[float] = 0.5,
+    gate: Firing | Sequence[Firing] = "hard",
     prompt_length: int | None = None,
     compiled: bool = False,
 ) -> Iterator[None]:
@@ -69,8 +72,11 @@ def revise(
         positions: ``last`` = last prompt token, then every generated token; ``generated``; ``prompt``; ``all``.
         scale: Unit of the strength: ``raw``, ``unit`` or ``sigma`` (see `iar.revision.direction`).
         heads: 0 for block outputs; K > 0 for the K attention heads of highest probe accuracy (ITI takes 48).
-        method: ``iar``; ``random`` for the control, a random direction of the same length; ``none``.
+        method: ``iar``; ``random`` for the control, a random direction of the same length; ``none``; ``gated``,
+            ``categorical``, ``adaptive``, ``nullspace``, ``ablation``, ``addition``, ``rotation`` (docs/beyond-iar.md).
         seed: Of the random direction.
+        gate_layer, threshold, gate: Of a gate (`iar.revision.gate`): the block that it reads (-1: the first steered
+            one), the probability from which it fires, ``hard`` or ``soft``.
         prompt_length: Tokens of the padded prompt.
 
     Raises:
@@ -81,7 +87,7 @@ def revise(
     loaded = model if isinstance(model, LoadedModel) else None
     rows = _rows(
         vectors=vectors, layers=layers, strength=strength, positions=positions, scale=scale, heads=heads,
-        method=method, seed=seed,
+        method=method, seed=seed, gate_layer=gate_layer, threshold=threshold, gate=gate,
     )  # fmt: skip
     sources = [row.pop("vectors") for row in rows]
     files = dict.fromkeys(source for source in sources if not isinstance(source, VectorSet))
@@ -95,10 +101,7 @@ def revise(
         vector_set = source if isinstance(source, VectorSet) else contents[source]
         _check_size(decoder, vector_set)
         revisions.append(_revision(row, vector_set))
-    if not any(
-        revision.layers or revision.heads or row["method"] == "none"
-        for row, revision in zip(rows, revisions, strict=True)
-    ):
+    if not any(revision.blocks or row["method"] == "none" for row, revision in zip(rows, revisions, strict=True)):
         raise UserError("nothing to revise: say layers=[14], or heads=48 for the 48 best heads")
     with ExitStack() as stack:
         if compiled:
@@ -146,6 +149,8 @@ def _revision(row: dict[str, Any], vectors: VectorSet) -> Revision:
     layers = _layers(row["layers"])
     # A row without a place is an unsteered one; an unknown name is an error there too.
     method = "none" if not layers and not row["heads"] and row["method"] == "iar" else row["method"]
+    if method in ROUTED:
+        raise UserError(f"method {method!r} sends whole prompts one way or the other: it is for iar.sweep, not here")
     return directions(Configuration(**(row | {"layers": layers, "strength": strength, "method": method})), vectors)
 
 

@@ -4,22 +4,30 @@
     head level:   z_l^h[t] + strength * s_l^h * v_l^h           z_l^h: output of attention head h of block l
 
 with s = 1 (``raw``), 1 / |v| (``unit``) or sigma / |v| (``sigma``). At head level with ``sigma`` this is ITI's
-alpha * sigma * theta (arXiv 2306.03341, eq. 2), which IAR follows (arXiv 2501.16378).
+alpha * sigma * theta (arXiv 2306.03341, eq. 2), which IAR follows (arXiv 2501.16378). A gate multiplies this by its
+weight of the prompt (`iar.revision.gate`); what depends on the activation itself is a rule (`iar.revision.rule`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from iar.errors import UserError
 from iar.revision.configuration import Configuration
+from iar.revision.gate import Gate, Kind
 from iar.revision.heads import best_heads
+from iar.revision.rule import Rule
 from iar.vectors.random_direction import random_unit
 from iar.vectors.vector_set import HeadVectors, VectorSet
+
+if TYPE_CHECKING:
+    from iar.vectors.gates import Gates
 
 
 @dataclass(frozen=True)
@@ -27,13 +35,25 @@ class Revision:
     """What is added for one row of a batch; empty for an unsteered row.
 
     Attributes:
-        layers: Block -> (hidden,) float32, added to the block's output.
+        layers: Block -> (hidden,) float32, added to the block's output; (k, hidden) under a gate of k categories.
         heads: Block -> (heads * head_dim,) float32, added to the input of the block's attention output projection,
             in ``(head dim)`` order; zero for the heads that are not chosen.
+        rules: Block -> what is added to its output where that depends on the activation.
+        gate: Multiplies all of it by its weight of the prompt; None: by 1.
     """
 
     layers: Mapping[int, Tensor] = field(default_factory=dict)
     heads: Mapping[int, Tensor] = field(default_factory=dict)
+    rules: Mapping[int, Rule] = field(default_factory=dict)
+    gate: Gate | None = None
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """The blocks that it steers, in order."""
+        return tuple(sorted({*self.layers, *self.heads, *self.rules}))
+
+
+_RULES = ("adaptive", "nullspace", "ablation", "rotation")
 
 
 def directions(configuration: Configuration, vectors: VectorSet | None) -> Revision:
@@ -43,27 +63,72 @@ def directions(configuration: Configuration, vectors: VectorSet | None) -> Revis
     control differs from the real vector in direction only.
 
     Raises:
-        UserError: No vectors given, or none of heads; a layer outside them; more heads than there are; a zero vector
-            that a scale would have to divide by its length.
+        UserError: No vectors given, none of heads, or no gates; a layer outside them; more heads than there are; a
+            zero vector that a scale would have to divide by its length; a gate behind what it is to decide.
     """
     if not configuration.steered:
         return Revision()
     if vectors is None:
         raise UserError(f"configuration {configuration.name!r} needs revision vectors: make them with iar.extract")
+    for layer in (*configuration.layers, max(0, configuration.gate_layer)):
+        if not 0 <= layer < vectors.n_layers:
+            raise UserError(f"layer {layer} is outside the model: its layers are 0 to {vectors.n_layers - 1}")
+    if configuration.steering in _RULES:
+        make = import_module(f"iar.revision.{configuration.steering}").rule
+        return Revision(rules={layer: make(configuration, vectors, layer) for layer in configuration.layers})
+    if configuration.steering == "categorical":
+        return _categorical(configuration, gates_of(configuration, vectors))
     if configuration.heads == 0:
-        return Revision(layers=_of_layers(configuration, vectors))
-    if vectors.heads is None:
+        revision = Revision(layers=_of_layers(configuration, vectors))
+    elif vectors.heads is None:
         raise UserError(
             f"configuration {configuration.name!r} needs vectors of heads: make them with iar.extract level=head"
         )
-    return Revision(heads=_of_heads(configuration, vectors.heads))
+    else:
+        revision = Revision(heads=_of_heads(configuration, vectors.heads))
+    return replace(revision, gate=_gate(configuration, vectors, revision)) if configuration.gated else revision
+
+
+def gates_of(configuration: Configuration, vectors: VectorSet) -> Gates:
+    """The gates of a file.
+
+    Raises:
+        UserError: It has none.
+    """
+    if vectors.gates is None:
+        raise UserError(f"configuration {configuration.name!r} needs gates: make them with iar.extract gates=true")
+    return vectors.gates
+
+
+def _gate(configuration: Configuration, vectors: VectorSet, revision: Revision) -> Gate:
+    gates, first = gates_of(configuration, vectors), revision.blocks[0]
+    layer = configuration.gate_at if configuration.gate_at >= 0 else first - 1
+    if layer < 0 or layer > first - bool(revision.heads):
+        raise UserError(
+            f"configuration {configuration.name!r}: its gate would read block {layer}, but its heads begin in block "
+            f"{first}: choose heads of later layers (layer=[15,16,…]) or an earlier gate_layer"
+        )
+    kind: Kind = "soft" if configuration.gate == "soft" else "hard"
+    return Gate(layer, gates.weight[layer][None], gates.bias[layer][None], configuration.threshold, kind)
+
+
+def _categorical(configuration: Configuration, gates: Gates) -> Revision:
+    if not gates.categories:
+        raise UserError(f"configuration {configuration.name!r} needs categories, and the pairs name none")
+    at = configuration.gate_at
+    gate = Gate(at, gates.category_weight[:, at], gates.category_bias[:, at], configuration.threshold, "strongest")
+    added = {}
+    for layer in configuration.layers:
+        vectors = gates.category_vectors[:, layer].float()
+        if configuration.scale != "raw":
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        added[layer] = configuration.strength * vectors
+    return Revision(layers=added, gate=gate)
 
 
 def _of_layers(configuration: Configuration, vectors: VectorSet) -> dict[int, Tensor]:
     added = {}
     for layer in configuration.layers:
-        if not 0 <= layer < vectors.n_layers:
-            raise UserError(f"layer {layer} is outside the model: its layers are 0 to {vectors.n_layers - 1}")
         if configuration.scale != "raw" and not vectors.vectors[layer].any():
             raise UserError(f"the vector of layer {layer} is zero and has no direction: use scale=raw")
         added[layer] = _scaled(configuration, vectors.vectors[layer], vectors.sigma[layer], layer)
@@ -84,6 +149,6 @@ def _scaled(configuration: Configuration, vector: Tensor, sigma: Tensor, *place:
         vector = vector / vector.norm()
     if configuration.scale == "sigma":
         vector = vector * sigma
-    if configuration.steering == "random":
+    if configuration.steering in ("random", "gated_random"):
         vector = random_unit(configuration.seed, *place, size=vector.numel()) * vector.norm()
     return configuration.strength * vector

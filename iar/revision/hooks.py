@@ -6,7 +6,9 @@
 
 The second is eq. 2 of ITI (arXiv 2306.03341), whose v_l^h is alpha * sigma_l^h * theta_l^h. IAR (arXiv 2501.16378)
 revises "during generation"; ``last`` is the reading that ITI's released code uses: the last prompt token, then every
-new one. Each row of a batch has its own vectors and positions, so a sweep is a batch.
+new one. Each row of a batch has its own vectors and positions, so a sweep is a batch. Where a row has a gate
+(`iar.revision.gate`), its weight of the prompt multiplies the vectors; where it has a rule (`iar.revision.rule`), v_l
+is a function of h_l[t].
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from iar.errors import UserError, did_you_mean
 from iar.models.decoder import Decoder
 from iar.revision.configuration import Positions
 from iar.revision.direction import Revision
+from iar.revision.gate import Gate, widest
+from iar.revision.rule import Rule
 
 
 def position_mask(positions: str, t: Tensor, prompt_length: int) -> Tensor:
@@ -73,16 +77,23 @@ def steering(
         _check(decoder, row)
     # First of all hooks: whatever else reads a block (output_hidden_states does so by hooks) sees it steered.
     with ExitStack() as hooks:
-        for layer in sorted({layer for row in rows for layer in (*row.layers, *row.heads)}):
+        gates = _Gates([row.gate for row in rows]) if any(row.gate for row in rows) else None
+        read = {row.gate.layer for row in rows if row.gate}
+        for layer in sorted({layer for row in rows for layer in row.blocks} | read):
             block, clock = decoder.layers[layer], _Clock(positions, prompt_length)
             hooks.callback(block.register_forward_pre_hook(clock, with_kwargs=True).remove)
-            if any(layer in row.layers for row in rows):
-                vectors = _stack([row.layers.get(layer) for row in rows], decoder.hidden_size)
-                hooks.callback(block.register_forward_hook(_AtOutput(clock, vectors), prepend=True).remove)
+            if any(layer in row.layers or layer in row.rules for row in rows):
+                vectors, rules = [row.layers.get(layer) for row in rows], [row.rules.get(layer) for row in rows]
+                added = _AtOutput(clock, _stack(vectors, decoder.hidden_size), gates, rules)
+                hooks.callback(block.register_forward_hook(added, prepend=True).remove)
             if any(layer in row.heads for row in rows):
-                vectors = _stack([row.heads.get(layer) for row in rows], decoder.heads * decoder.head_size)
+                vectors = [row.heads.get(layer) for row in rows]
                 projection: Any = decoder.projections[layer]
-                hooks.callback(projection.register_forward_pre_hook(_AtInput(clock, vectors), prepend=True).remove)
+                added_inside = _AtInput(clock, _stack(vectors, decoder.heads * decoder.head_size), gates)
+                hooks.callback(projection.register_forward_pre_hook(added_inside, prepend=True).remove)
+            if gates and layer in read:  # registered last, so called first: it reads what nothing was added to
+                reader = _Reader(clock, gates, layer)
+                hooks.callback(block.register_forward_hook(reader, prepend=True).remove)
         yield
 
 
@@ -96,7 +107,7 @@ def _check(decoder: Decoder, row: Revision) -> None:
         for layer, vector in vectors.items():
             if not 0 <= layer < len(decoder):
                 raise UserError(f"layer {layer} is outside the model: its layers are 0 to {len(decoder) - 1}")
-            if vector.shape != (size,):
+            if vector.shape != (size,) and (row.gate is None or vector.shape != (len(row.gate.bias), size)):
                 raise UserError(f"vector of {level} {layer} has shape {tuple(vector.shape)}, the model needs ({size},)")
     for layer in row.heads:
         if decoder.projections[layer] is None:
@@ -104,8 +115,13 @@ def _check(decoder: Decoder, row: Revision) -> None:
 
 
 def _stack(vectors: Sequence[Tensor | None], size: int) -> Tensor:
-    zero = torch.zeros(size)
-    return torch.stack([zero if v is None else v.detach().to("cpu", torch.float32) for v in vectors])
+    """(rows, k, size): one vector for each of the most categories that a row's gate has; zero where there is none."""
+    most = max((len(v) for v in vectors if v is not None and v.ndim == 2), default=1)
+    table = torch.zeros(len(vectors), most, size)
+    for row, vector in enumerate(vectors):
+        if vector is not None:
+            table[row, : len(vector) if vector.ndim == 2 else 1] = vector.detach().to("cpu", torch.float32)
+    return table
 
 
 class _Clock:
@@ -143,28 +159,99 @@ class _Clock:
             self.uncached = (0, 0, 0)
         self.cache, self.call = cache, (batch, length, left)
 
+    def beams(self, hidden: Tensor) -> Tensor:
+        """(rows, beams, length, size) of the current call's tensor; some attentions have (batch * length, size)."""
+        batch, length, _ = self.call
+        return hidden.reshape(len(self.positions), batch // len(self.positions), length, -1)
+
+    @property
+    def last(self) -> int | None:
+        """Where the last prompt token stands in the current call; None if it is not in it."""
+        _, length, left = self.call
+        return left - 1 if 0 < left <= length else None
+
     def add(self, hidden: Tensor, vectors: Tensor) -> Tensor:
-        """The tensor of the current call, (batch, length, size), with each row's vector (rows, size) where it goes."""
-        batch, length, left = self.call
-        rows = len(self.positions)
-        beams = hidden.reshape(rows, batch // rows, length, -1)  # some attentions have (batch * length, size)
+        """The tensor of the current call with each row's vectors, (rows, beams, length, size), where they go."""
+        _, length, left = self.call
+        beams = self.beams(hidden)
         if left == 0 and "prompt" not in self.positions:  # a decode step, without the cost of an all-true mask
-            return (beams + vectors[:, None, None]).view(hidden.shape)
+            return (beams + vectors).view(hidden.shape)
         t = torch.arange(length, device=hidden.device)
         masks = {name: position_mask(name, t, left) for name in dict.fromkeys(self.positions)}
         mask = torch.stack([masks[name] for name in (self.positions if len(masks) > 1 else masks)])
-        return torch.addcmul(beams, mask[:, None, :, None].to(hidden.dtype), vectors[:, None, None]).view(hidden.shape)
+        return torch.addcmul(beams, mask[:, None, :, None].to(hidden.dtype), vectors).view(hidden.shape)
+
+
+class _Gates:
+    """The weights of each row's gate, read when a call holds the last prompt token and kept while the answer grows."""
+
+    def __init__(self, gates: Sequence[Gate | None]) -> None:
+        self.gates = gates
+        self.weights = self._closed(1)  # (rows, beams, k)
+        self.reads = 0  # how often they were read: what was computed with them is of that reading
+
+    def _closed(self, beams: int) -> Tensor:
+        """Weight 1 for rows without a gate, 0 for the others."""
+        weights = torch.zeros(len(self.gates), beams, widest(self.gates))
+        weights[[row for row, gate in enumerate(self.gates) if gate is None], :, 0] = 1
+        return weights
+
+    def read(self, layer: int, ends: Tensor) -> None:
+        """``ends``: (rows, beams, hidden) the block's output at the last prompt token."""
+        if self.weights.shape[1] != ends.shape[1] or self.weights.device != ends.device:
+            self.weights = self._closed(ends.shape[1]).to(ends.device)
+        for gate in {id(gate): gate for gate in self.gates if gate is not None and gate.layer == layer}.values():
+            rows = [row for row, other in enumerate(self.gates) if other is gate]
+            found = gate.weights(ends[rows].flatten(0, 1)).unflatten(0, (len(rows), -1))
+            self.weights[rows, :, : found.shape[2]] = found
+        self.reads += 1
+
+    def of(self, row: int) -> Tensor:
+        """(beams,) the weight of a row with one gate, or none."""
+        return self.weights[row, :, 0]
+
+
+class _Reader:
+    def __init__(self, clock: _Clock, gates: _Gates, layer: int) -> None:
+        self.clock, self.gates, self.layer = clock, gates, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if self.clock.last is not None:
+            hidden = output[0] if isinstance(output, tuple) else output
+            self.gates.read(self.layer, self.clock.beams(hidden)[:, :, self.clock.last])
 
 
 class _Adder:
-    def __init__(self, clock: _Clock, vectors: Tensor) -> None:
-        self.clock = clock
-        self.vectors = vectors
+    """Adds (rows, k, size) vectors, each row's in the proportion of its gate's weights; and what its rule says."""
+
+    def __init__(
+        self, clock: _Clock, vectors: Tensor, gates: _Gates | None = None, rules: Sequence[Rule | None] = ()
+    ) -> None:
+        self.clock, self.vectors, self.gates = clock, vectors, gates
+        self.rules = {row: rule for row, rule in enumerate(rules) if rule is not None}
+        self._gated, self._read = vectors, 0
 
     def _add(self, hidden: Tensor) -> Tensor:
         if self.vectors.device != hidden.device or self.vectors.dtype != hidden.dtype:
             self.vectors = self.vectors.to(hidden.device, hidden.dtype)
-        return self.clock.add(hidden, self.vectors)
+        vectors = self.vectors if self.gates is None else self._of_gates(self.gates)
+        vectors = vectors[:, :, None]  # (rows, beams or 1, 1, size)
+        return self.clock.add(hidden, self._of_rules(hidden, vectors) if self.rules else vectors)
+
+    def _of_gates(self, gates: _Gates) -> Tensor:
+        """(rows, beams, size), computed once a reading."""
+        if self._read != gates.reads or self._gated.dtype != self.vectors.dtype or not gates.reads:
+            weights = gates.weights[:, :, : self.vectors.shape[1]].to(self.vectors)
+            self._gated, self._read = weights @ self.vectors, gates.reads
+        return self._gated
+
+    def _of_rules(self, hidden: Tensor, vectors: Tensor) -> Tensor:
+        beams = self.clock.beams(hidden)
+        added = vectors.expand_as(beams).clone()
+        for row, rule in self.rules.items():
+            found = rule.added(beams[row].flatten(0, 1)).view_as(beams[row])
+            added[row] += found if self.gates is None else found * self.gates.of(row).to(found)[:, None, None]
+        return added
 
 
 class _AtOutput(_Adder):

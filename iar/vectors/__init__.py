@@ -10,18 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iar.vectors.estimation import collect, estimate, from_statistics
-    from iar.vectors.file import digest, read, write
+    from iar.vectors.file import digest, gates_digest, read, write
+    from iar.vectors.gates import Gates
     from iar.vectors.vector_set import HeadVectors, VectorSet
 
-__all__ = ["HeadVectors", "VectorSet", "collect", "digest", "estimate", "from_statistics", "read", "write"]
+__all__ = [
+    "Gates",
+    "HeadVectors",
+    "VectorSet",
+    "collect",
+    "digest",
+    "estimate",
+    "from_statistics",
+    "gates_digest",
+    "read",
+    "write",
+]
 
 _MODULES = {
+    "Gates": "gates",
     "HeadVectors": "vector_set",
     "VectorSet": "vector_set",
     "collect": "estimation",
     "digest": "file",
     "estimate": "estimation",
     "from_statistics": "estimation",
+    "gates_digest": "file",
     "read": "file",
     "write": "file",
 }

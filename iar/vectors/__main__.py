@@ -34,7 +34,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="inspect | diff | merge")
-    inspect = commands.add_parser("inspect", help="header, a table of the layers, and the best heads")
+    inspect = commands.add_parser("inspect", help="header, a table of the layers and their gates, and the best heads")
     inspect.add_argument("file", type=Path)
     inspect.add_argument(
         "--figure", type=Path, help="draw probe accuracies and the cosines between layers: FIGURE.png and .pdf"
@@ -56,7 +56,7 @@ def main() -> None:
 def _inspect(path: Path, figure: Path | None) -> None:
     vectors = file.read(path)
     console = Console()
-    for key, value in sorted(vectors.header.items()):
+    for key, value in sorted(_header(vectors).items()):
         console.print(f"{key:22} {value}", highlight=False)
     console.print(layer_table(vectors))
     if figure:
@@ -70,10 +70,11 @@ def _diff(first: Path, second: Path) -> None:
     a, b = file.read(first), file.read(second)
     console = Console()
     table = Table("", str(first.name), str(second.name), title="header, where it differs")
-    for key in sorted(set(a.header) | set(b.header)):
-        if a.header.get(key) != b.header.get(key):
-            note = " (does not change the vectors)" if key in VOLATILE else ""
-            table.add_row(key + note, a.header.get(key, "–"), b.header.get(key, "–"))
+    one, other = _header(a), _header(b)
+    for key in sorted(one.keys() | other.keys()):
+        if one.get(key) != other.get(key):
+            note = " (does not change the vectors)" if key in VOLATILE or key.startswith("gate_") else ""
+            table.add_row(key + note, one.get(key, "–"), other.get(key, "–"))
     if table.row_count:
         console.print(table)
     if a.vectors.shape != b.vectors.shape:
@@ -85,6 +86,13 @@ def _diff(first: Path, second: Path) -> None:
     if a.heads is not None and b.heads is not None and a.heads.vectors.shape == b.heads.vectors.shape:
         cosines = cosine_similarity(a.heads.vectors, b.heads.vectors, dim=-1)
         console.print(f"head level: cosine {cosines.min():.4f} to {cosines.max():.4f}, mean {cosines.mean():.4f}")
+    if a.gates is not None and b.gates is not None:
+        cosines = cosine_similarity(a.gates.weight, b.gates.weight, dim=-1)
+        console.print(f"gates: cosine {cosines.min():.4f} to {cosines.max():.4f}, mean {cosines.mean():.4f}")
+
+
+def _header(vectors: VectorSet) -> dict[str, str]:
+    return vectors.header | (vectors.gates.header if vectors.gates is not None else {})
 
 
 def _shape(vectors: VectorSet) -> str:

@@ -1,9 +1,10 @@
 """The vector file: safetensors with the vectors of all layers, and of all heads where they were read.
 
 Layer level: ``layer.{i}`` (hidden,); ``norm.mean``, ``sigma``, ``separation``, ``accuracy`` (layers,). Head level:
-``head.{i}`` (heads, head_dim); ``head.norm``, ``head.sigma``, ``head.accuracy`` (layers, heads). The header's strings
-say how it was made and of which model (`iar.vectors.header`). The bytes depend on the content alone, ``created``
-included: set SOURCE_DATE_EPOCH to get the same bytes at another time.
+``head.{i}`` (heads, head_dim); ``head.norm``, ``head.sigma``, ``head.accuracy`` (layers, heads). Gates, where they were
+made: ``gate.{name}`` for each tensor of `iar.vectors.gates.Gates`. The header's strings say how it was made and of
+which model (`iar.vectors.header`); those of gates begin with ``gate_``. The bytes depend on the content alone,
+``created`` included: set SOURCE_DATE_EPOCH to get the same bytes at another time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -20,10 +22,13 @@ from torch import Tensor
 
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
+from iar.vectors.gates import Gates
 from iar.vectors.header import FORMAT_VERSION, VOLATILE
 from iar.vectors.vector_set import HeadVectors, VectorSet
 
 _REMEDY = "make it again with iar.extract"
+_GATE_TENSORS = tuple(field.name for field in fields(Gates) if field.name not in ("categories", "header"))
+_OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "second", "category_weight", "category_vectors")
 
 
 def write(path: str | Path, vector_set: VectorSet) -> None:
@@ -33,11 +38,11 @@ def write(path: str | Path, vector_set: VectorSet) -> None:
         UserError: A value is not finite, or the place cannot be written.
     """
     path = Path(path)
-    tensors = _tensors(vector_set)
+    tensors = _tensors(vector_set) | (_gate_tensors(vector_set.gates) if vector_set.gates else {})
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise UserError(f"{name} holds NaN or infinity: {path} is not written")
-    write_tensors(path, tensors, vector_set.header)
+    write_tensors(path, tensors, vector_set.header | (vector_set.gates.header if vector_set.gates else {}))
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
@@ -97,10 +102,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def digest(vector_set: VectorSet) -> str:
-    """SHA-256 over tensors and header, without the time and the library versions."""
-    header = {k: v for k, v in vector_set.header.items() if k not in VOLATILE}
-    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, tensor in sorted(_tensors(vector_set).items()):
+    """SHA-256 over tensors and header, without the time and the library versions, and without the gates."""
+    return _digest(_tensors(vector_set), vector_set.header)
+
+
+def gates_digest(gates: Gates) -> str:
+    """SHA-256 over the tensors and the header of gates."""
+    return _digest(_gate_tensors(gates), gates.header)
+
+
+def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    kept = {k: v for k, v in header.items() if k not in VOLATILE}
+    total = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
         total.update(name.encode() + tensor.numpy().tobytes())
     return total.hexdigest()
 
@@ -116,6 +130,14 @@ def _tensors(vector_set: VectorSet) -> dict[str, Tensor]:
     if (heads := vector_set.heads) is not None:
         tensors |= {f"head.{i}": vectors for i, vectors in enumerate(heads.vectors)}
         tensors |= {"head.norm": heads.mean_norm, "head.sigma": heads.sigma, "head.accuracy": heads.accuracy}
+    return _plain(tensors)
+
+
+def _gate_tensors(gates: Gates) -> dict[str, Tensor]:
+    return _plain({f"gate.{name}": getattr(gates, name) for name in _GATE_TENSORS})
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", torch.float32).contiguous().clone() for name, tensor in tensors.items()}
 
 
@@ -127,7 +149,24 @@ def _vector_set(tensors: dict[str, Tensor], header: dict[str, str]) -> VectorSet
         heads = HeadVectors(vectors, tensors["head.norm"], tensors["head.sigma"], tensors["head.accuracy"])
     layers = torch.stack([tensors[f"layer.{i}"] for i in places])
     norm, sigma, separation, accuracy = (tensors[name] for name in ("norm.mean", "sigma", "separation", "accuracy"))
-    return VectorSet(layers, norm, sigma, separation, accuracy, heads, header)
+    of_gates = {name: value for name, value in header.items() if name.startswith("gate_")}
+    rest = {name: value for name, value in header.items() if name not in of_gates}
+    gates = _gates(tensors, of_gates, layers.shape) if of_gates else None
+    return VectorSet(layers, norm, sigma, separation, accuracy, heads, rest, gates)
+
+
+def _gates(tensors: dict[str, Tensor], header: dict[str, str], shape: tuple[int, ...]) -> Gates:
+    """The gates of vectors of this shape, (layers, hidden)."""
+    categories = tuple(json.loads(header["gate_categories"]))
+    found = {name: tensors[f"gate.{name}"] for name in _GATE_TENSORS}
+    for name, tensor in found.items():
+        wanted = (shape[0], *shape[1:] * (name in _OF_HIDDEN))
+        wanted = (len(categories), *wanted) if name.startswith("category_") else wanted
+        if name == "scores":
+            wanted = (shape[0], int(header["gate_unsafe"]) + int(header["gate_benign"]))
+        if tuple(tensor.shape) != wanted:
+            raise ValueError(f"gate.{name} has shape {tuple(tensor.shape)} and not {wanted}")
+    return Gates(categories=categories, header=header, **found)
 
 
 def _check(path: Path, vector_set: VectorSet, loaded: LoadedModel) -> None:

@@ -56,11 +56,15 @@ def fit(sample: Sample) -> Probes:
         if spread == 0:
             continue
         scaled = (values - centre) / spread
+        # With fewer examples than numbers in each, the probe lies in their span: the same fit in fewer dimensions.
+        turned = np.linalg.qr(scaled[fitted].T)[0] if fitted.sum() < scaled.shape[1] else None
+        if turned is not None:
+            scaled = scaled @ turned
         probe = LogisticRegression(max_iter=1000)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # separable classes: the direction is still the probe's
             probe.fit(scaled[fitted], labels[fitted])
-        weight = torch.from_numpy(probe.coef_[0])
+        weight = torch.from_numpy(probe.coef_[0] if turned is None else turned @ probe.coef_[0])
         if weight.any():
             directions[site] = (weight / weight.norm()).float()
         accuracy[site] = float(probe.score(scaled[~fitted], labels[~fitted]))

@@ -18,7 +18,7 @@ from torch import Tensor
 from iar.pairs.example import Example
 from iar.vectors.activations import Pooled
 
-SAMPLE = 512
+SAMPLE = 256
 
 
 @dataclass

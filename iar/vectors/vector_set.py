@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from iar.vectors.gates import Gates
+
 
 @dataclass(frozen=True)
 class HeadVectors:
@@ -38,6 +40,7 @@ class VectorSet:
         accuracy: (layers,) held-out accuracy of a linear probe.
         heads: The same at head level; None when only layers were captured.
         header: How the vectors were made and of which model; strings only, as in the file.
+        gates: What conditional methods need besides; None where they were not made.
     """
 
     vectors: Tensor
@@ -47,6 +50,7 @@ class VectorSet:
     accuracy: Tensor
     heads: HeadVectors | None = None
     header: dict[str, str] = field(default_factory=dict)
+    gates: Gates | None = None
 
     @property
     def cosines(self) -> Tensor:

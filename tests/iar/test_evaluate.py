@@ -14,7 +14,7 @@ def test_the_baseline_needs_neither_vectors_nor_pairs(small, command, tmp_path, 
     settings = [a for a in small if not a.startswith("vectors=")]
     done = command("evaluate", *settings, "method=none", "data.pairs=nowhere.jsonl", "run=r")
     assert done.code == 0, done.err
-    assert done.out.split() == ["r/scores.csv", "r/methods.csv", "r/methods.md"]
+    assert done.out.split() == ["r/scores.csv", "r/methods.csv", "r/methods.md", "r/methods.tex"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r"]
     assert set(pd.read_csv(tmp_path / "r/scores.csv")["configuration"]) == {"none"}
 
@@ -57,7 +57,7 @@ NAMES = ["none", "cot", "prompt", "fewshot-1", "iar-L2-x1.5", "fewshot-1+iar-L2-
 
 def test_several_methods_make_the_table_with_the_baseline(compared, command, tmp_path):
     done = compared[1]
-    assert done.out.split() == ["r/scores.csv", "r/methods.csv", "r/methods.md"]
+    assert done.out.split() == ["r/scores.csv", "r/methods.csv", "r/methods.md", "r/methods.tex"]
     scores = pd.read_csv(tmp_path / "r/scores.csv")
     assert list(scores["configuration"].unique()) == NAMES
     assert set(scores[scores["metric"] == "no_final"]["configuration"]) == {"cot"}
@@ -95,11 +95,11 @@ def test_the_table_again_from_the_files(compared, command, tmp_path):
 
 def test_the_same_command_asks_nothing_and_more_methods_ask_theirs_alone(compared, command, tmp_path, monkeypatch):
     settings, _ = compared
-    before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir() if p.is_file()}
+    before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir() if p.is_file() and p.name != "log.txt"}
     monkeypatch.setattr(Engine, "_generate", None)
     done = command("evaluate", *settings)
     assert done.code == 0, done.err
-    assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir() if p.is_file()} == before
+    assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir() if p.is_file() and p.name != "log.txt"} == before
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     asked = []

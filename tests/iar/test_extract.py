@@ -45,6 +45,16 @@ def test_jobs_that_differ_in_more_than_the_estimate_are_all_done(small, command,
     assert not (tmp_path / "twice").exists()
 
 
+def test_gates_and_a_part_of_the_pairs(small, command, tmp_path, tiny):
+    settings = [a for a in small if not a.startswith(("vectors=", "limit="))] + ["level=layer"]
+    done = command("extract", *settings, "gates=true", "pairs.leave_out=[drugs]", "pairs.name=without-drugs")
+    assert done.code == 0, done.err
+    assert done.out.split() == ["runs/vectors/tiny/without-drugs-mms-mean.safetensors"]
+    assert "gate AUROC" in done.err and "gates of without-drugs-mms-mean:" in done.err
+    found = vectors.read(tmp_path / done.out.split()[0], tiny)
+    assert found.gates is not None and found.header["pairs_selection"] == "pairs.leave_out=[drugs]"
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -53,6 +63,8 @@ def test_jobs_that_differ_in_more_than_the_estimate_are_all_done(small, command,
         ("limit=0", "limit=0 is not a whole number from 1"),
         ("layer=3", "unknown setting 'layer'"),
         ("shard=0", "shard=0 is no part of a whole"),
+        ("pairs.only=[txt]", "pairs.only=[txt] makes another pair set than multi_response: give it a name of its own"),
+        ("gates=maybe", "gates=maybe is neither true nor false"),
     ],
 )
 def test_bad_input(small, command, override, message, tmp_path):

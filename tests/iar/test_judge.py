@@ -39,14 +39,14 @@ def tree(folder) -> dict[str, bytes]:
 
 
 def test_the_same_judge_gives_the_same_files(run, command):
-    before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()}
+    before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file() and p.name != "log.txt"}
     (run / "verdicts.jsonl").write_text("not JSON at all\n")  # damaged: nothing of the old verdicts is used
     (run / "scores.csv").unlink()
     (run / "verdicts.new.jsonl").write_text('{"left": "by a killed run"}\n')
     done = command("judge", "r")
     assert done.code == 0, done.err
     assert done.out.split() == ["r/verdicts.jsonl", "r/scores.csv"]
-    assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file() and p.name != "log.txt"} == before
 
 
 def test_another_judge_changes_verdicts_and_scores_and_is_written_down(run, command, chat_server):
@@ -67,9 +67,11 @@ def test_another_judge_changes_verdicts_and_scores_and_is_written_down(run, comm
     described = records.Run.at(run).definition["judge"]
     assert described["name"] == "stand-in" and described["base_url"] == server.url
     sent = len(server.calls)
-    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != "log.txt"}
     assert command("judge", "r", "judge=server", *at(server)).code == 0 and len(server.calls) == sent > 0
-    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    assert {
+        path.name: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != "log.txt"
+    } == before
 
 
 def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(run, command, chat_server, tmp_path):

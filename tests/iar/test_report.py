@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r"]
@@ -11,9 +13,12 @@ def test_draws_the_same_again_from_the_files(small, command, tmp_path):
     (tmp_path / "r/frontier.png").unlink()
     done = command("report", "r", "--title", "tiny")
     assert done.code == 0, done.err
-    assert done.out.split() == ["r/frontier.png", "r/frontier.pdf"]
+    assert done.out.split()[:2] == ["r/frontier.png", "r/frontier.pdf"]
     assert {name: (tmp_path / "r" / name).read_bytes() for name in before} == before
     assert "iar-L2-x1.5" in done.err and "SRA_a" in done.err
+    assert done.out.split()[-1] == "r/report.html"
+    page = (tmp_path / "r/report.html").read_text()
+    assert "<h1" in page and "python -m iar.sweep" in page
     table = command("report", "r", "--markdown")
     assert table.code == 0 and table.out.startswith("| configuration | SRA_s |") and table.out.count("\n") == 7
     assert table.out.endswith("\n\nvscbench/full@1, pope/official-9000@1, scienceqa/llava-full@2\n")
@@ -44,3 +49,23 @@ def test_no_run(command, tmp_path, name):
     done = command("report", name)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert f"no scores in {name} (it has no scores.csv): finish the run, python -m iar.sweep run={name}" in done.err
+
+
+def test_the_page_as_it_is_asked_for(small, command, tmp_path):
+    assert command("sweep", *small, *SETTINGS).code == 0
+    done = command("report", "r", "--no-page")
+    assert done.code == 0 and "report.html" not in done.out and not (tmp_path / "r/report.html").exists()
+    done = command("report", "r", "--out", "look/at.html", "--no-images", "--megabytes", "0")
+    assert done.code == 0, done.err
+    assert done.out.split()[-2:] == ["look/at.html", "look/at_files"]
+    assert sorted(file.name for file in (tmp_path / "look/at_files").iterdir()) == [f"answers{n}.js" for n in range(3)]
+    assert "Written without images" in (tmp_path / "look/at.html").read_text()
+
+
+def test_two_runs_are_compared_and_three_are_too_many(small, command, tmp_path):
+    assert command("sweep", *small, *SETTINGS).code == 0
+    shutil.copytree(tmp_path / "r", tmp_path / "s")
+    done = command("report", "r", "s")
+    assert done.code == 0 and done.out.split()[0] == "s/compare-r.csv" and not (tmp_path / "r/report.html").exists()
+    done = command("report", "r", "s", "r")
+    assert (done.code, done.err) == (2, "error: 3 runs given: one is reported, two are compared\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from iar.generation import Engine
 from iar.judges.rules import Rules
 
 SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false"]
+DRAWN = ["frontier.png", "frontier.pdf", "frontier.csv", "by_method.csv", "by_method.md", "by_method.tex"]
+DRAWN += ["categories.png", "categories.pdf", "categories.csv"]  # one layer and strength are no grid
 CONFIGURATIONS = ["none", "iar-L2-x1.5", "random-L2-x1.5-s1"]
 
 
@@ -33,8 +36,10 @@ def finished(tmp_path_factory, tiny_folder, pocket_data) -> Path:
         timeout=90,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["run/scores.csv", "run/frontier.png", "run/frontier.pdf"]
+    assert done.stdout.split() == ["run/scores.csv", *(f"run/{name}" for name in DRAWN)]
     assert "no vectors multi_response-mms-mean in runs/vectors/tiny: extracting them first" in done.stderr
+    assert "\x1b" not in done.stderr and not re.search(r"\d:\d\d", done.stderr)  # in a pipe no colours and no bars
+    assert "".join(done.stderr.split()) in "".join((folder / "run/log.txt").read_text().split())
     for name in ("none", "iar-L2-x1.5", "SRA_a", "POPE", "SQA"):
         assert name in done.stderr
     assert sorted(p.name for p in folder.iterdir()) == ["run", "runs"]  # nothing of Hydra's is left
@@ -58,8 +63,8 @@ def run(finished, tmp_path) -> Path:
 
 def test_files(finished):
     run = finished / "run"
-    names = {"definition.json", "generations.jsonl", "verdicts.jsonl", "scores.csv", "frontier.png", "frontier.pdf"}
-    names |= {"differences.csv", "frontier.csv", "hypervolume.csv", "timings.csv", ".lock"}
+    names = {"definition.json", "generations.jsonl", "verdicts.jsonl", "scores.csv", *DRAWN}
+    names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock"}
     assert {p.name for p in run.iterdir()} == names | {"configs"}
     assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
     generations = [json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines()]
@@ -101,11 +106,11 @@ def test_scores(finished):
 
 
 def test_the_same_command_generates_nothing(run, finished, small, command, monkeypatch):
-    before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()}
+    before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file() and p.name != "log.txt"}
     monkeypatch.setattr(Engine, "_generate", None)  # any generation would fail
     done = command("sweep", *arguments(finished, small, run))
     assert done.code == 0, done.err
-    assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file() and p.name != "log.txt"} == before
 
 
 @pytest.mark.parametrize("verdicts", [True, False])
@@ -162,7 +167,8 @@ def test_one_benchmark_a_job_and_a_confirmation_on_the_test_split(small, command
     arguments = [*small, "benchmark=pope,vscbench", "layer=3", "strength=1", "controls=0", "run=r"]
     done = command("sweep", *arguments)
     assert done.code == 0, done.err
-    assert done.out.split() == ["r/scores.csv", "r/test/scores.csv"]
+    written = [f"{part}/{name}" for part in ("r", "r/test") for name in ("scores.csv", *DRAWN[-3:])]
+    assert done.out.split() == written
     assert "no figure" in done.err
     for part, split in (("r", "validation"), ("r/test", "test")):
         assert json.loads((tmp_path / part / "definition.json").read_text())["data"]["split"] == split
@@ -175,7 +181,8 @@ def test_one_benchmark_a_job_and_a_confirmation_on_the_test_split(small, command
         assert keys(tmp_path / part) == keys(tmp_path / split)
     assert not keys(tmp_path / "validation") & keys(tmp_path / "test")
     done = command("sweep", *[a for a in arguments if a != "run=r"], "split=test", "run=t")
-    assert done.out.split() == ["t/scores.csv"]  # nothing is chosen on the test split
+    alone = [f"t/{name}" for name in ("scores.csv", *DRAWN[-3:])]
+    assert done.out.split() == alone  # nothing is chosen on the test split
 
 
 def test_a_missing_and_a_broken_image_are_named_and_the_rest_goes_on(small, pocket_data, command, tmp_path):

@@ -15,11 +15,17 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 
 class _TreeLayer(DynamicLayer):
-    """One block's keys and values, (rows, heads, columns, size), views of buffers with room to grow."""
+    """One block's keys and values, (rows, heads, columns, size), views of buffers with room to grow.
+
+    Attributes:
+        source: (rows, tokens) For a pass in which the block computes fewer tokens than join the cache: which of the
+            computed ones holds the keys and values of each. The block itself looks at the computed ones.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.buffers: list[Tensor] = []
+        self.source: Tensor | None = None
 
     @property
     def held(self) -> list[Tensor]:
@@ -30,6 +36,16 @@ class _TreeLayer(DynamicLayer):
         return [self.keys, self.values]
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        if self.source is None:
+            return self._write(key_states, value_states)
+        old, computed = self.held, (key_states, value_states)
+        self._write(*(_take(states, self.source) for states in computed))
+        if not old:
+            return computed
+        keys, values = (torch.cat(pair, 2) for pair in zip(old, computed, strict=True))
+        return keys, values
+
+    def _write(self, key_states: Tensor, value_states: Tensor) -> tuple[Tensor, Tensor]:
         start = self.get_seq_length()
         end = start + key_states.shape[-2]
         if not self.is_initialized:
@@ -97,13 +113,25 @@ class TreeCache(Cache):
             for buffer in mine.buffers:
                 _, heads, room, size = buffer.shape
                 if (heads, room) not in at:
-                    first = (rows[:, None] * heads + torch.arange(heads, device=rows.device)) * room
-                    at[heads, room] = (first[:, :, None] + columns[:, None]).flatten()
+                    at[heads, room] = _places(rows, columns, heads, room)
                 flat = buffer.reshape(-1, size).index_select(0, at[heads, room].to(buffer.device))
                 picked.append(flat.view(len(rows), heads, -1, size))
             if picked:
                 theirs.hold(*picked)
         return other
+
+
+def _places(rows: Tensor, columns: Tensor, heads: int, room: int) -> Tensor:
+    """Where the columns (n, columns) of some rows (n,) are in (rows, heads, room, size) seen as a list of vectors."""
+    first = (rows[:, None] * heads + torch.arange(heads, device=rows.device)) * room
+    return (first[:, :, None] + columns[:, None]).flatten()
+
+
+def _take(states: Tensor, columns: Tensor) -> Tensor:
+    """(rows, heads, n, size) -> the same of the columns (rows, tokens) of each row."""
+    rows, heads, room, size = states.shape
+    at = _places(torch.arange(rows, device=columns.device), columns, heads, room)
+    return states.reshape(-1, size).index_select(0, at.to(states.device)).view(rows, heads, -1, size)
 
 
 def join(caches: Sequence[TreeCache]) -> TreeCache:

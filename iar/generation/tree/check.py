@@ -1,6 +1,7 @@
 """Whether a model's branches may share their prompt, found out on a tiny request: nothing is taken on trust.
 
-    tree      all branches in one cache under a tree mask
+    staged    all branches in one cache under a tree mask; their last prompt tokens join where they begin to differ
+    tree      the same, but every block computes every last prompt token
     expanded  the prompt's cache, copied for each branch
     plain     nothing is shared
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -29,10 +31,16 @@ from iar.generation.tree.wave import Limits
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
 from iar.revision.direction import Revision
+from iar.revision.gate import Gate
 
-Mode = Literal["tree", "expanded", "plain"]
+Mode = Literal["staged", "tree", "expanded", "plain"]
 Grow = Callable[..., Iterator[tuple[Place, list[int]]]]
-GROW: dict[Mode, Grow] = {"tree": grow_trees, "expanded": partial(grow_rows, shared=True), "plain": grow_rows}
+GROW: dict[Mode, Grow] = {
+    "staged": grow_trees,
+    "tree": partial(grow_trees, staged=False),
+    "expanded": partial(grow_rows, shared=True),
+    "plain": grow_rows,
+}
 TOLERANCE = 1e-4  # of the largest logit, in float32
 HALF = 5e-2  # in a dtype of 16 bits
 # Whatever a family's own code raises when it is given what it does not expect: it cannot be known.
@@ -40,6 +48,7 @@ _ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, Runtime
 _STEPS = 3
 _LIMITS = Limits(leaves=6, common=0.1)  # questions share their image, and branches come in two parts
 _QUESTIONS = ("Is it red?", "Is it red or blue or green?", "How do I use this?")
+_FEW = ((0, 3), (4, 1), (5,))  # of `_branches`: steered throughout; from two blocks on; behind a gate
 
 
 @dataclass(frozen=True)
@@ -68,21 +77,32 @@ def self_check(loaded: LoadedModel) -> Sharing:
 
 
 def compare(loaded: LoadedModel, requests: Sequence[Request]) -> Sharing:
-    """The first mode that gives what the plain path gives on these requests."""
+    """The first mode that gives what the plain path gives on these requests.
+
+    The first of them that the model takes comes under every branch, and so does each without an image: these are short.
+    The others come under one or two branches each.
+    """
     asked: list[Request] = []
-    for request in requests:
+    branches: list[Branch] = []
+    expected: dict[Place, Tensor] = {}
+    right: dict[Place, list[int]] = {}
+    few = cycle(_FEW)
+    for request in sorted(requests, key=_illustrated):
         try:
-            request = Request(request.inputs, _branches(loaded, request))
-            _run("plain", loaded, [request])
+            branches = branches or _branches(loaded, request)
+            some = _illustrated(request) and len(asked) > 0
+            request = Request(request.inputs, [branches[b] for b in next(few)] if some else branches)
+            logits, answers = _run("plain", loaded, [request])
         except _ERRORS:  # not a request this family takes: without an image, say
             continue
+        expected |= {(len(asked), branch): found for (_, branch), found in logits.items()}
+        right |= {(len(asked), branch): ids for (_, branch), ids in answers.items()}
         asked.append(request)
     if not asked:
         return Sharing("plain", "nothing is shared: the model could not be asked anything to check it")
-    expected, right = _run("plain", loaded, asked)
     tolerance = TOLERANCE if loaded.model.dtype == torch.float32 else HALF
-    problems = []
-    modes: tuple[Mode, ...] = ("tree", "expanded")
+    problems: list[str] = []
+    modes: tuple[Mode, ...] = ("staged", "tree", "expanded")
     for mode in modes:
         try:
             found, answers = _run(mode, loaded, asked)
@@ -92,9 +112,14 @@ def compare(loaded: LoadedModel, requests: Sequence[Request]) -> Sharing:
         difference = max(_difference(found[p], expected[p], answers[p], right[p]) for p in expected)
         wrong = tolerance == TOLERANCE and answers != right
         if difference <= tolerance and not wrong:
-            return Sharing(mode, f"{mode}: logits as the plain path's up to {difference:.0e}", difference)
+            before = f" ({'; '.join(problems)})" if problems else ""
+            return Sharing(mode, f"{mode}: logits as the plain path's up to {difference:.0e}{before}", difference)
         problems.append(f"{mode}: logits differ by {difference:.0e}")
     return Sharing("plain", "nothing is shared between configurations (" + "; ".join(problems) + ")")
+
+
+def _illustrated(request: Request) -> bool:
+    return not all(map(request.along_tokens, request.inputs))
 
 
 def _run(
@@ -114,24 +139,45 @@ def _difference(found: Tensor, expected: Tensor, answer: list[int], right: list[
 
 
 def _branches(loaded: LoadedModel, request: Request) -> list[Branch]:
-    """Unsteered, and a random direction as long as the hidden states, at the middle block and at every position."""
-    middle = len(loaded.decoder) // 2
+    """Unsteered, and random directions as long as the hidden states: at every position, from several blocks on, in
+    heads and behind a gate."""
+    decoder, last = loaded.decoder, len(loaded.decoder) - 1
+    norm = _norm(loaded, request)
+    generator = torch.Generator().manual_seed(0)
+
+    def vector(size: int, length: float) -> Tensor:
+        drawn = torch.randn(size, generator=generator)
+        return drawn / drawn.norm() * length
+
+    hidden = decoder.hidden_size
+    middle, early = (Revision({block: vector(hidden, norm)}) for block in (last - last // 2, last // 4))
+    # The probe's outputs spread as a normal distribution does, so that the wrong token's weight is another one.
+    gate = Gate(last // 4, vector(hidden, hidden**0.5 / norm)[None], torch.zeros(1), kind="soft")
+    late = Revision({last: vector(hidden, norm)}, gate=gate)
+    found = [Branch(Revision()), *(Branch(middle, positions) for positions in ("last", "generated", "all"))]
+    found += [Branch(early), Branch(late)]
+    ends = [block for block, end in enumerate(decoder.projections) if end is not None]
+    if ends:
+        block = ends[3 * len(ends) // 4]
+        found.append(Branch(Revision(heads={block: vector(decoder.heads * decoder.head_size, norm)})))
+    return found
+
+
+def _norm(loaded: LoadedModel, request: Request) -> float:
+    """The median length of the hidden states that the middle block puts out."""
     norms: list[float] = []
 
     def measure(module: Any, args: Any, output: Any) -> None:
         hidden = output[0] if isinstance(output, tuple) else output
         norms.append(float(hidden.float().norm(dim=-1).median()))
 
-    handle = loaded.decoder.layers[middle].register_forward_hook(measure)
+    handle = loaded.decoder.layers[len(loaded.decoder) // 2].register_forward_hook(measure)
     try:
         with torch.no_grad():
             loaded.model(**chat.collate(loaded, [dict(request.inputs)]))
     finally:
         handle.remove()
-    generator = torch.Generator().manual_seed(0)
-    vector = torch.randn(loaded.decoder.hidden_size, generator=generator)
-    revision = Revision(layers={middle: vector / vector.norm() * (norms[0] if norms else 1.0)})
-    return [Branch(Revision()), *(Branch(revision, positions) for positions in ("last", "generated", "all"))]
+    return norms[0] if norms else 1.0
 
 
 def _requests(loaded: LoadedModel) -> list[Request]:

@@ -28,6 +28,7 @@ class Slots:
         branch: (rows, slots) number of the branch in the batch; -1 for an empty slot.
         depth, position: (rows, slots) of the next token.
         steered: (rows, slots) number of the revision that steers the next tokens.
+        request: (rows, slots) number of the request.
         sees: (rows, slots, columns).
     """
 
@@ -35,6 +36,7 @@ class Slots:
     depth: Tensor
     position: Tensor
     steered: Tensor
+    request: Tensor
     sees: Tensor
 
     def pick(self, rows: Tensor, slots: Tensor) -> Slots:
@@ -111,7 +113,7 @@ class Growth:
         own = torch.eye(ids.shape[1], dtype=torch.bool, device=ids.device).expand(len(ids), -1, -1)
         slots.sees = torch.cat([slots.sees, own], 2)
         self.column_depth = torch.cat([self.column_depth, slots.depth], 1)
-        steering.at = slots.steered
+        steering.at, steering.request, steering.ends = slots.steered, slots.request, None
         tokens = Tokens(ids, slots.depth, slots.position, slots.sees, self.column_depth)
         scores = passes(self.cache, tokens, ids.shape[1])
         slots.depth, slots.position = slots.depth + 1, slots.position + 1

@@ -145,9 +145,11 @@ class Packed:
         ids, depth, question: (rows, bodies' columns): token, number of tokens before it behind the prefix, question.
         leaf_ids, leaf_depth, leaf_question, leaf_steered: (rows, leaves): the same of the last prompt tokens, each for
             every revision that steers it.
+        leaf_request: (rows, leaves): the request whose last token it is; -1 for padding.
         leaf: (rows, branches): the leaf each branch grows on; 0 for padding.
         steered: (rows, branches): the revision of what it generates.
         branch: (rows, branches): its number, row by row; -1 for padding.
+        request: (rows, branches): its request.
     """
 
     ids: Tensor
@@ -157,9 +159,11 @@ class Packed:
     leaf_depth: Tensor
     leaf_question: Tensor
     leaf_steered: Tensor
+    leaf_request: Tensor
     leaf: Tensor
     steered: Tensor
     branch: Tensor
+    request: Tensor
 
 
 def pack(rows: Sequence[Row], device: torch.device | str = "cpu") -> Packed:
@@ -169,10 +173,13 @@ def pack(rows: Sequence[Row], device: torch.device | str = "cpu") -> Packed:
     for row in rows:
         kinds = list(dict.fromkeys((q, last) for _, q, last, _ in row.branches))
         index = {kind: i for i, kind in enumerate(kinds)}
-        leaves.append([(row.lasts[q], len(row.bodies[q]), q, last) for q, last in kinds])
-        grown.append([(index[q, last], answer, count + i) for i, (_, q, last, answer) in enumerate(row.branches)])
+        asked = {q: request for (request, _), q, _, _ in row.branches}
+        leaves.append([(row.lasts[q], len(row.bodies[q]), q, last, asked[q]) for q, last in kinds])
+        grown.append(
+            [(index[q, last], answer, count + i, asked[q]) for i, (_, q, last, answer) in enumerate(row.branches)]
+        )
         count += len(row.branches)
-    tables = (*_table(bodies, (0, 0, -1)), *_table(leaves, (0, 0, -1, 0)), *_table(grown, (0, 0, -1)))
+    tables = (*_table(bodies, (0, 0, -1)), *_table(leaves, (0, 0, -1, 0, -1)), *_table(grown, (0, 0, -1, 0)))
     return Packed(*(table.to(device) for table in tables))
 
 

@@ -28,7 +28,7 @@ class Branch:
 
     @property
     def steered(self) -> bool:
-        return bool(self.revision.layers or self.revision.heads)
+        return bool(self.revision.blocks)
 
     @property
     def steers_prompt(self) -> bool:

@@ -65,7 +65,7 @@ class Stem:
         cache = self.cache.share(first)
         if first == len(blocks):
             return cache
-        steering.at = torch.full((len(self.lengths), 1), revision)
+        steering.at, steering.request, steering.ends = torch.full((len(self.lengths), 1), revision), None, None
         hidden = self._calls[first].hidden
         for index in range(first, len(blocks)):
             call = self._calls[index]

@@ -21,22 +21,25 @@ def grow_trees(
     decoding: Decoding,
     limits: Limits | None = None,
     logits: dict[Place, Tensor] | None = None,
+    staged: bool = True,
 ) -> Iterator[tuple[Place, list[int]]]:
     """Each place (request, branch) and its generated ids, as soon as its wave is done.
 
     Args:
         logits: Is given the logits (tokens, vocabulary) of every place.
+        staged: Compute the last token of a prompt under each revision from where it differs on (`stages`), and not in
+            all blocks.
     """
     limits = limits or Limits()
     revisions: dict[int, Revision] = {}
     for request in requests:
         revisions |= {id(branch.revision): branch.revision for branch in request.branches if branch.steered}
     number = {key: i + 1 for i, key in enumerate(revisions)}
-    steering = Steering(loaded.decoder, list(revisions.values()))
+    steering = Steering(loaded.decoder, list(revisions.values()), len(requests))
     trees = plant(requests, image_tokens(loaded), limits.common)
     for wave in waves(trees, requests, decoding, limits):
         with torch.no_grad(), steering.hooked():
-            found = list(Wave(loaded, requests, wave, steering, number, decoding, limits).run(logits))
+            found = list(Wave(loaded, requests, wave, steering, number, decoding, limits, staged).run(logits))
         yield from found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
@@ -11,9 +12,10 @@ from torch import Tensor
 
 from iar.generation.tree.cache import TreeCache, join
 from iar.generation.tree.decode import Growth, Slots, grow, processor
-from iar.generation.tree.layout import Row, Tree, pack, rows_of, sees_bodies, sees_of_leaves
+from iar.generation.tree.layout import Packed, Row, Tree, pack, rows_of, sees_bodies, sees_of_leaves
 from iar.generation.tree.passes import Passes, Tokens
 from iar.generation.tree.request import Decoding, Place, Request
+from iar.generation.tree.stages import Staged, stages
 from iar.generation.tree.steer import Steering
 from iar.generation.tree.stem import grow_stem
 from iar.models.checkpoint import LoadedModel
@@ -50,6 +52,7 @@ class Wave:
 
     Args:
         number: id of a revision -> its number in `steering`.
+        staged: As in `grow_trees`.
     """
 
     def __init__(
@@ -61,9 +64,10 @@ class Wave:
         number: Mapping[int, int],
         decoding: Decoding,
         limits: Limits,
+        staged: bool = True,
     ) -> None:
         self.loaded, self.requests, self.steering = loaded, requests, steering
-        self.decoding, self.limits = decoding, limits
+        self.decoding, self.limits, self.staged = decoding, limits, staged
         self.rows = [row for stem, tree in enumerate(trees) for row in rows_of(tree, stem, requests, number)]
         starts = [steering.first[row.steered] for row in self.rows if row.steered]
         steering.at = None
@@ -142,14 +146,20 @@ class Wave:
             ids, behind = torch.cat([packed.ids, ids], 1), torch.cat([packed.depth, behind], 1)
             prompt = torch.tensor([[row.steered] for row in rows], device=device)
             at = torch.cat([prompt.expand(-1, bodies), at], 1)
+        padding = (at.shape[1] - leaves, 0)
         self.steering.at = at
-        logits = self.passes(cache, Tokens(ids, length + behind, start + behind, sees, column_depth), leaves)
+        self.steering.request = torch.nn.functional.pad(packed.leaf_request, padding, value=-1)
+        self.steering.ends = self.steering.request >= 0
+        tokens = Tokens(ids, length + behind, start + behind, sees, column_depth)
+        with self._in_stages(packed, cache, at.shape[1] - leaves):
+            logits = self.passes(cache, tokens, leaves)
         behind = packed.leaf_depth.gather(1, packed.leaf) + 1
         slots = Slots(
             packed.branch,
             length + behind,
             start + behind,
             packed.steered,
+            packed.request,
             leaf_sees.gather(1, packed.leaf[:, :, None].expand(-1, -1, leaf_sees.shape[2])),
         )
         scores = logits.gather(1, packed.leaf[:, :, None].expand(-1, -1, logits.shape[2]))
@@ -159,3 +169,11 @@ class Wave:
         growth = Growth(slots, cache, column_depth, width + bodies, self.limits.columns)
         answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep)
         return width + bodies, answers, places
+
+    def _in_stages(self, packed: Packed, cache: TreeCache, bodies: int) -> AbstractContextManager[None]:
+        """For the pass of bodies and leaves."""
+        start = torch.tensor(self.steering.start, device=packed.leaf_steered.device)[packed.leaf_steered]
+        found = stages(len(self.steering.decoder), bodies, start, packed.leaf_question) if self.staged else []
+        if all(stage.whole for stage in found):
+            return nullcontext()
+        return Staged(self.steering, cache, cache.columns, found).hooked()

@@ -188,8 +188,20 @@ Steered at the paper's grid (`positions=last`, mean over response tokens, raw sc
 """
 
 
+_EXAMPLES = """examples:
+  python -m iar.models.pocket.card                                    the shipped model, all of the test split
+  python -m iar.models.pocket.card --brief --limit 48                 a quick look: layer 14 only
+  python -m iar.models.pocket.card --model runs/pocket/model --work runs/pocket/card --out runs/pocket/model/README.md
+"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m iar.models.pocket.card", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m iar.models.pocket.card",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="model folder (default: the shipped one)")
     parser.add_argument("--work", type=Path, help="run folder, to resume in (default: a temporary one)")
     parser.add_argument("--data", type=Path, default=Path("data/pocket"), help="pocket data (written if missing)")

@@ -29,9 +29,23 @@ def corpus(size: int = 12000) -> list[str]:
     return texts
 
 
+_EXAMPLES = """examples:
+  python -m iar.models.pocket.tokenizer --out runs/tokenizer       to look at it, or for a model of your own
+  python -m iar.models.pocket.tokenizer --out runs/pocket/tokenizer
+  python -m iar.models.pocket.tokenizer                            over the shipped one
+
+then: python -m iar.models.pocket.train --out runs/own --tokenizer runs/tokenizer
+"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m iar.models.pocket.tokenizer", description=__doc__)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m iar.models.pocket.tokenizer",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of tokenizer.json (default: the shipped one)")
     args = parser.parse_args()
     train_tokenizer(corpus(), PHRASES).save_pretrained(args.out)
     print(f"wrote {args.out / 'tokenizer.json'}")

@@ -30,7 +30,7 @@ from benchmark.pocket import scenes
 from iar import cli
 from iar.console import console
 from iar.errors import UserError
-from iar.models.pocket import WEIGHTS
+from iar.models.pocket import options
 from iar.models.pocket.architecture import build, deepen, make_processor
 from iar.models.pocket.curriculum import Example, example, text_example, vision_scene
 from iar.models.pocket.encoding import TARGETS, Encoder, vision_targets
@@ -261,7 +261,7 @@ def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
         TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.3f}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=rank > 0) as progress:
+    with Progress(*columns, console=console, disable=rank > 0 or not console.is_terminal) as progress:
         run.train(progress if rank == 0 else None)
     if rank == 0:
         run.export()
@@ -269,21 +269,7 @@ def _work(rank: int, workers: int, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m iar.models.pocket.train", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, the log and the model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, nargs=4, default=[1700, 350, 200, 420], help="at 4, 8, 16, 32 layers")
-    parser.add_argument("--batch", type=int, default=48, help="texts per worker and step")
-    parser.add_argument("--vision-steps", type=int, default=2200)
-    parser.add_argument("--text-steps", type=int, default=1100)
-    parser.add_argument("--vision-batch", type=int, default=96)
-    parser.add_argument("--lr", type=float, default=4e-3, help="Muon's learning rate at 4 layers")
-    parser.add_argument("--workers", type=int, default=0, help="processes; default one a core, one on a GPU")
-    parser.add_argument("--threads", type=int, default=1, help="threads a process; 0 = PyTorch's choice")
-    parser.add_argument("--save-every", type=int, default=200)
-    parser.add_argument("--eager", action="store_true", help="do not compile (slower; needs no C++ compiler)")
-    parser.add_argument("--tokenizer", type=Path, default=WEIGHTS, help="folder with tokenizer.json")
-    args = parser.parse_args()
+    args = options.parser().parse_args()
     with cli.reported():
         if not (args.tokenizer / "tokenizer.json").is_file():
             raise UserError(f"no tokenizer.json in {args.tokenizer}: make one (python -m iar.models.pocket.tokenizer)")

@@ -8,8 +8,8 @@ Long, where the sides ask differently; a side that is missing makes the other un
 
     {"id": "18", "safe": {"prompt": "..."}, "unsafe": {"prompt": "...", "image": "images/18.png", "response": "..."}}
 
-``image`` is relative to the file itself, null or absent for none (the short form names it always). ``category`` may
-stand in both.
+``image`` is relative to the file itself, null or absent for none (the short form names it always). ``category`` and
+``mode`` may stand in both.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def _short(item: Mapping[str, Any], folder: Path, place: str) -> Row:
     prompt = text_in(item, "prompt", place)
     image = None if item["image"] in (None, "") else image_in(item["image"], [folder], place, _HINT)
     safe, unsafe = (Side(prompt, image, text_in(item, name, place)) for name in ("safe", "unsafe"))
-    return Row(str(item["id"]), place, safe, unsafe, _category(item, place))
+    return Row(str(item["id"]), place, safe, unsafe, *_named(item, place))
 
 
 def _long(item: Mapping[str, Any], folder: Path, place: str) -> Row:
     safe, unsafe = (_side(item.get(name), folder, f"{place}: {name}") for name in ("safe", "unsafe"))
-    return Row(str(item["id"]), place, safe, unsafe, _category(item, place))
+    return Row(str(item["id"]), place, safe, unsafe, *_named(item, place))
 
 
 def _side(item: Any, folder: Path, place: str) -> Side | None:
@@ -63,8 +63,12 @@ def _side(item: Any, folder: Path, place: str) -> Side | None:
     return Side(text_in(item, "prompt", place), image, response)
 
 
-def _category(item: Mapping[str, Any], place: str) -> str:
-    category = item.get("category")
-    if category is not None and not isinstance(category, str):
-        raise UserError(f"{place}: 'category' must be a text")
-    return category or ""
+def _named(item: Mapping[str, Any], place: str) -> list[str]:
+    """Category and mode."""
+    found = []
+    for name in ("category", "mode"):
+        value = item.get(name)
+        if value is not None and not isinstance(value, str):
+            raise UserError(f"{place}: {name!r} must be a text")
+        found.append(value or "")
+    return found

@@ -15,7 +15,7 @@ import pytest
 import iar.pairs
 from benchmark import pope, scienceqa, vscbench
 from benchmark.errors import DataError
-from benchmark.pocket import contrasts, layouts, requests, scenes
+from benchmark.pocket import contrasts, layouts, questions, requests, scenes
 from benchmark.vscbench import FIGSTEP_PROMPT
 from iar.records import image_digest
 from tests.benchmark.pocket.test_requests import REFUSING
@@ -51,7 +51,7 @@ def test_same_seed_same_bytes(small, root, tmp_path):
     steps: list[str] = []
     layouts.write(tmp_path / "again", seed=0, pairs=24, on_step=steps.append)
     assert contents(tmp_path / "again") == contents(root)
-    assert steps[:3] == ["train: pairs", "train: instructions", "train: requests"] and len(steps) == 9
+    assert steps[:4] == ["train: pairs", "train: instructions", "train: requests", "train: benign"] and len(steps) == 10
     assert layouts.complete(root, 0) and not layouts.complete(root, 1) and not layouts.complete(tmp_path, 0)
     layouts.write(tmp_path / "again", seed=1, pairs=4)  # our own folder is rewritten, nothing of the old stays
     assert layouts.complete(tmp_path / "again", 1)
@@ -193,13 +193,14 @@ def test_pairs_are_unsafe_requests_of_both_halves_with_both_responses(root):
 
 
 def test_files_that_were_there_before_keep_their_bytes(root):
-    """Vectors and results made from version 1 stay valid: what came later draws from streams of its own, and the
-    category is the only thing that a pair has gained."""
+    """Vectors and results made from version 1 stay valid: what came later draws from streams of its own, and category
+    and mode are all that a pair has gained."""
     for name, digest in BEFORE.items():
         content = (root / name).read_text(encoding="utf-8")
         if name == "train/pairs.jsonl":
             pairs = [json.loads(line) for line in content.splitlines()]
             assert {pair.pop("category") for pair in pairs} == set(scenes.LOOKALIKES)
+            assert {"image", "txt"} < {pair.pop("mode") for pair in pairs} <= {"image", *vscbench.MODES}
             content = "".join(json.dumps(pair) + "\n" for pair in pairs)
         assert hashlib.sha256(content.encode()).hexdigest().startswith(digest), name
 
@@ -248,6 +249,38 @@ def test_requests_are_one_sided_and_half_unsafe(root):
     assert [side["prompt"] in requests.IMAGE_REQUESTS for side in sides] == [True, True, False, False] * 12
     assert all((root / "train" / side["image"]).is_file() for side in sides if side["image"])
     assert {row.get("category") for row in rows if "unsafe" in row} == set(scenes.LOOKALIKES)
+
+
+@pytest.mark.parametrize("file", ["pairs", "instructions", "requests"])
+def test_every_line_says_how_it_is_asked(root, file):
+    for row in map(json.loads, (root / f"train/{file}.jsonl").read_text().splitlines()):
+        for side in (row.get("safe"), row.get("unsafe")):
+            asked = row if file == "pairs" else side
+            if asked is not None:
+                assert (row["mode"] == "image") == (asked["prompt"] in requests.IMAGE_REQUESTS)
+                assert (row["mode"] == "txt") == (asked["image"] is None)
+                assert (row["mode"] == "figstep") == (asked["prompt"] == FIGSTEP_PROMPT)
+
+
+def test_benign_questions_are_asked_as_the_benchmarks_ask_them(root):
+    rows = [json.loads(line) for line in (root / "train/benign.jsonl").read_text().splitlines()]
+    sides = [row.pop("safe") for row in rows]
+    assert rows == [{"id": f"{i:04d}"} for i in range(24)]
+    presence, pictured, text = sides[::2], sides[1::4], sides[3::4]
+    asked = re.compile(r"Is there an? (\w+) in the image\?" + re.escape(pope.SUFFIX))
+    assert all(asked.fullmatch(side["prompt"]) for side in presence)
+    assert [side["response"] for side in presence] == ["No", "Yes"] * 6
+    stems = tuple(stem.split("{")[0] for stem in questions.IMAGE_STEMS)
+    assert all(side["prompt"].startswith(stems) for side in pictured)
+    assert all(side["prompt"].endswith(scienceqa.SUFFIX) and side["response"] in "ABC" for side in (*pictured, *text))
+    assert [side["image"] is None for side in sides] == [False, False, False, True] * 6
+    assert all((root / "train" / side["image"]).is_file() for side in sides if side["image"])
+    for side in text:
+        stem, *options = side["prompt"].removesuffix(scienceqa.SUFFIX).split("\n")
+        right = options["ABC".index(side["response"])][3:]
+        kind = next(kind for kind, words in questions.KINDS.items() if right in words)
+        templates = [t for t in questions.TEXT_STEMS if t.format(c=kind) == stem]
+        assert [requests.split_of("choice", t, right) for t in templates] == ["train"]
 
 
 def test_new_files_of_the_training_split_hold_its_combinations_only(root, monkeypatch):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from benchmark.sample import Sample
 from iar import records
 from iar.errors import UserError
-from iar.generation import Engine, Generation
+from iar.generation import Engine, Generation, routing
 from iar.generation.sampling import Sampling
 from iar.models import LoadedModel, chat
 from iar.pairs.row import Side
@@ -20,6 +21,10 @@ from iar.prompting.few_shot import Demonstration, Demonstrations
 from iar.prompting.reminder import reminded
 from iar.revision import Configuration, directions, steering
 from iar.vectors import HeadVectors, VectorSet
+from iar.vectors.gates import Gates
+from tests.iar.revision import conftest as of_revision
+
+random_gates = of_revision.random_gates
 
 CONFIGURATIONS = (
     Configuration(),
@@ -29,6 +34,11 @@ CONFIGURATIONS = (
     Configuration("random", (3,), 2.0, positions="prompt", seed=3),
     Configuration("iar", (), 1.5, heads=5, scale="sigma"),
     Configuration("iar", (1, 3), 2.0, heads=3, positions="all"),
+    Configuration("gated", (3,), 2.0, gate_layer=1),
+    Configuration("gated", (2, 3, 4), 1.5, heads=3, gate="soft", positions="generated"),
+    Configuration("categorical", (4,), 1.0),
+    Configuration("adaptive", (2,), 1.0),
+    Configuration("ablation", (1, 3), 1.0, positions="all"),
 )
 NEW = 8
 
@@ -38,14 +48,14 @@ def sample(number: int, prompt: str, *images: Path) -> Sample:
 
 
 @pytest.fixture(scope="module")
-def vectors() -> dict[str, VectorSet]:
+def vectors(random_gates: Callable[..., Gates]) -> dict[str, VectorSet]:
     generator = torch.Generator().manual_seed(2)
     found = {}
     for tokens in ("mean", "last"):
         layers = torch.randn(6, 32, generator=generator) * 4
         heads = HeadVectors(torch.randn(6, 4, 8, generator=generator) * 4, *torch.rand(3, 6, 4, generator=generator))
         found[f"multi_response-mms-{tokens}"] = VectorSet(
-            layers, *[torch.ones(6)] * 4, heads=heads, header={"tokens": tokens}
+            layers, *[torch.ones(6)] * 4, heads=heads, header={"tokens": tokens}, gates=random_gates()
         )
     return found
 
@@ -277,3 +287,41 @@ def test_stops_at_the_end_token(tiny: LoadedModel, vectors: dict[str, VectorSet]
     assert ended["4", "none"].tokens == ids.index(ids[2])
     assert ended["4", "none"].answer == tiny.tokenizer.decode(ids[: ids.index(ids[2])]).strip()
     assert free["4", "none"].tokens > ended["4", "none"].tokens
+
+
+def test_a_coin_or_the_gate_alone_sends_whole_prompts(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]
+) -> None:
+    plain = Configuration("iar", (3,), 2.0)
+    tossed = [Configuration("random_gate", (3,), 2.0, seed=seed) for seed in range(6)]
+    alone = Configuration("gate", (3,), gate_layer=1)
+    gated = Configuration("gated", (3,), 2.0, gate_layer=1)
+    found = run(tiny, vectors, samples, (Configuration(), plain, gated, alone, *tossed), NEW)
+    steered = 0
+    for asked, coin in itertools.product(samples, tossed):
+        answer = found[asked.id, coin.name].answer
+        assert answer in (found[asked.id, "none"].answer, found[asked.id, plain.name].answer)
+        steered += answer == found[asked.id, plain.name].answer
+    assert 8 <= steered <= 22  # of 30, at a rate of one half
+    fired = [asked.id for asked in samples if found[asked.id, alone.name].answer == routing.REFUSAL]
+    assert 0 < len(fired) < len(samples)
+    for asked in samples:  # the same gate, with the vector instead of the refusal
+        other = plain if asked.id in fired else Configuration()
+        assert found[asked.id, gated.name].answer == found[asked.id, other.name].answer
+        if asked.id not in fired:
+            assert found[asked.id, alone.name].answer == found[asked.id, "none"].answer
+    keys = [g.key for g in found.values()]
+    assert len(set(keys)) == len(keys)
+    engine = Engine(tiny, vectors)
+    assert all(engine.key(g.sample, g.configuration, NEW) == g.key for g in found.values())
+
+
+def test_a_budget_says_the_strength(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+    budgeted, plain = Configuration("iar", (3,), 4.0, kl=0.1), Configuration("iar", (3,), 1.25)
+    engine = Engine(tiny, vectors, strengths={budgeted: 1.25})
+    found = {(g.sample.id, g.configuration.name): g for g in engine.run(samples, (budgeted, plain), NEW)}
+    for asked in samples:
+        ours, theirs = found[asked.id, budgeted.name], found[asked.id, plain.name]
+        assert ours.answer == theirs.answer and ours.key != theirs.key
+    others = Engine(tiny, vectors, strengths={budgeted: 1.5})
+    assert others.key(samples[0], budgeted, NEW) != found[samples[0].id, budgeted.name].key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def test_a_sweep_by_workers_is_that_of_one_process(small, command, shared, monke
     settings = [*without(small, "vectors"), f"vectors={shared}", *SWEEP]
     done = command("sweep", *settings, *RAY, f"run={shared / 'ray'}")
     assert done.code == 0, done.err
-    assert done.out.split()[0] == str(shared / "ray/scores.csv") and len(done.out.split()) == 3
+    assert done.out.split()[0] == str(shared / "ray/scores.csv") and len(done.out.split()) == 10
     shown = " ".join(done.err.split())
     assert f"no vectors multi_response-mms-mean in {shared}: extracting them first" in shown
     assert "multi_response: activations of 12 examples" in shown
@@ -85,6 +86,30 @@ def test_vectors_do_not_depend_on_the_number_of_workers(small, command, shared, 
         for ours, theirs in pairs:
             assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
         assert torch.equal(found.accuracy, one.accuracy)
+
+
+def test_a_worker_makes_the_gates(small, command, tmp_path, tiny_vectors, monkeypatch):
+    """When a method needs them, into the file that is there; and with the vectors where extraction is asked to."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    shutil.copy(tiny_vectors / VECTORS, tmp_path / VECTORS)
+    settings = [*without(small, "vectors", "limit"), *RAY, "executor.workers=1"]
+    asked = [
+        "limit=2",
+        "benchmark=[vscbench]",
+        "method=gated",
+        "layer=2",
+        f"vectors={tmp_path}",
+        f"run={tmp_path / 'r'}",
+    ]
+    done = command("evaluate", *settings, *asked)
+    assert done.code == 0, done.err
+    assert "no gates in multi_response-mms-mean of" in done.err and "no vectors" not in done.err
+    found, bare = vectors.read(tmp_path / VECTORS), vectors.read(tiny_vectors / VECTORS)
+    assert vectors.digest(found) == vectors.digest(bare) and found.gates is not None
+    done = command("extract", *settings, "gates=true", f"vectors={tmp_path / 'new'}")
+    assert done.code == 0, done.err
+    new = vectors.read(tmp_path / "new" / VECTORS).gates
+    assert new is not None and new.header == found.gates.header and torch.equal(new.weight, found.gates.weight)
 
 
 def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small, command, tmp_path):

@@ -82,7 +82,7 @@ def test_the_same_is_printed(folder, scores, capsys):
 
 def test_files_and_what_is_the_same_bytes_whatever_the_time(folder, scores, compose):
     files = methods.write(folder, scores, EVERY)
-    assert [file.name for file in files] == ["methods.csv", "methods.md"]
+    assert [file.name for file in files] == ["methods.csv", "methods.md", "methods.tex"]
     assert files[1].read_text() == methods.markdown(folder, scores, EVERY) + "\n"
     wide = pd.read_csv(files[0]).set_index("configuration")
     assert list(wide.index) == [c.name for c in EVERY]
@@ -97,6 +97,19 @@ def test_files_and_what_is_the_same_bytes_whatever_the_time(folder, scores, comp
     methods.refresh(folder)
     after = [file.read_bytes() for file in files]
     assert before[0] == after[0] and before[1] != after[1]
+
+
+def test_the_same_numbers_in_latex(folder, scores):
+    text = methods.tex(folder, scores, EVERY)
+    _, scored, by_category = text.split("\n\n")
+    lines = [line for line in scored.splitlines() if line.endswith(r"\\")]
+    cells = [[cell.strip() for cell in line.removesuffix(r"\\").split(" & ")] for line in lines]
+    assert cells[0][:3] == ["method", "SRA$_s$", "SRA$_u$"] and len(cells) == 4
+    assert cells[2] == table(methods.markdown(folder, scores, EVERY))[2]
+    assert r"\toprule" in scored and r"p < .05" not in scored and r"p \textless{} .05" in scored
+    assert "health" not in by_category and "drugs & 90.0~/~20.0~/~50.0" in by_category
+    for part in (scored, by_category):
+        assert part.count("{") == part.count("}") and part.count(r"\begin") == part.count(r"\end") == 2
 
 
 def test_only_a_folder_that_has_the_table_gets_it_again(tmp_path):

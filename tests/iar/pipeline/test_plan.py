@@ -145,9 +145,29 @@ def test_prompted_methods_are_jobs_like_others_and_only_steered_ones_have_contro
     ]
 
 
+def test_gates_bring_their_controls(compose):
+    jobs = [
+        compose("sweep", "method=gated", "layer=3", f"strength={s}", "threshold=0.7", "gate_layer=2", "controls=2")
+        for s in (1, 2)
+    ]
+    assert names(plan(jobs)) == [
+        "none",
+        "gated-L3-x1-g2-t0.7",
+        "gated-L3-x2-g2-t0.7",
+        *(f"{kind}-L3-x1-g2-t0.7-s{seed}" for kind in ("gated_random", "random_gate") for seed in (1, 2)),
+        "gate-L3-g2-t0.7",
+        *(f"{kind}-L3-x2-g2-t0.7-s{seed}" for kind in ("gated_random", "random_gate") for seed in (1, 2)),
+    ]
+    plain = configuration(compose("sweep", "threshold=0.7", "gate=soft", "gate_layer=3", "layer=5"))
+    assert plain == Configuration("iar", (5,), 1.5)  # settings of a gate mean nothing without one
+    assert names(plan([compose("sweep", "kl=0.1", "strength=4")])) == ["none", "iar-L14-x4-kl0.1"]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("kl=-1", "kl=-1 is no budget"),
+        ("kl=some", "kl='some' is not a number"),
         ("layer=abc", "layer='abc' is not a layer index such as 14"),
         ("layer=1.5", "layer=1.5 is not a layer index"),
         ("layer=all", "layer=all chooses heads from every layer: say how many, e.g. heads=48"),

@@ -163,9 +163,13 @@ def test_columns_of_benchmarks_that_were_not_asked_are_left_out(scores, capsys):
 
 
 def test_figures_need_safety_and_helpfulness(scores, tmp_path, capsys):
-    assert [p.name for p in summary.draw(tmp_path, scores, EVERY)] == ["frontier.png", "frontier.pdf"]
+    drawn = [p.name for p in summary.draw(tmp_path, scores, EVERY)]
+    assert drawn == [
+        f"{name}.{kind}" for name in ("frontier", "heatmaps", "categories") for kind in ("png", "pdf", "csv")
+    ]
     assert (tmp_path / "frontier.png").stat().st_size > 10_000
-    assert summary.draw(tmp_path, scores[scores["benchmark"] == "pope"], EVERY) == []
+    pope = summary.draw(tmp_path, scores[scores["benchmark"] == "pope"], EVERY)
+    assert [p.name for p in pope] == ["heatmaps.png", "heatmaps.pdf", "heatmaps.csv"]
     assert "no figure: no frontier to draw" in capsys.readouterr().err
 
 

@@ -50,6 +50,17 @@ def test_matrices_are_symmetric_and_the_last_is_the_mean(tmp_path, monkeypatch):
     assert [label.get_text() for label in first.get_yticklabels()] == list(NAMES)
 
 
+@pytest.mark.parametrize(
+    "names", [("txt", "search", "typography", "concat", "figstep"), [f"category_{i}" for i in range(13)]]
+)
+def test_no_text_is_on_another(tmp_path, monkeypatch, check_texts, names):
+    drawn = []
+    monkeypatch.setattr(agreement, "save", lambda figure, stem: drawn.append(figure) or [])
+    title = "vlguard-7b\nVSCBench validation, safe minus unsafe queries, text half by mode"
+    agreement_matrices(cosines(names, 4), curves(4), [0, 1, 2, 3], tmp_path / "a", title)
+    assert {"mean of all layers", "layer 3", names[-1]} <= set(check_texts(drawn[0]))
+
+
 def test_many_categories_have_no_numbers(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(agreement, "save", lambda figure, stem: drawn.append(figure) or [])

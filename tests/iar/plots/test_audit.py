@@ -115,6 +115,12 @@ def test_a_line_a_model_over_the_modes(drawn, tmp_path):
     assert [tick.get_text().strip() for tick in safe.get_xticklabels()][::4] == ["text", "FigStep"]
 
 
+@pytest.mark.parametrize(("draw", "table"), DRAWN)
+def test_no_text_is_on_another(drawn, check_texts, tmp_path, draw, table):
+    draw(table(), tmp_path / "a", "vscbench/full@1, test split, 3600 questions, judged by rules, three categories only")
+    assert set(ELEVEN) <= set(check_texts(drawn[0]))
+
+
 def test_a_model_looks_the_same_in_all_figures_and_no_two_alike():
     looks = audit.styles([f"m{i}" for i in range(42)])
     assert len({(look["color"], look["marker"]) for look in looks.values()}) == 42

@@ -45,6 +45,20 @@ def drawn(monkeypatch):
     return figures
 
 
+def test_no_text_is_on_another(drawn, check_texts, tmp_path):
+    names = ("relevant image", "typography", "image and typography", "FigStep", "image modes' words alone")
+    labels = dict(zip(("search", "figstep", "a", "b", "c"), names, strict=True))
+    title = "vlguard-7b, VSCBench validation, last prompt token\nalong mms of multi_response pairs (mean), + is safe"
+    deep = pd.concat([table("shift").assign(layer=table("shift")["layer"] + 4 * k) for k in range(8)])
+    deep = pd.concat([deep, *(deep.assign(mode=mode) for mode in "abc")])
+    parts = {"shift from the text query": deep, "shift from the same words alone": deep}
+    shift_curves(parts, labels, tmp_path / "a", title)
+    origin_curves(table("increment", [9, 14, 19, 24]), labels, tmp_path / "b", f"{title}\nshift from the text query")
+    first, second = (check_texts(figure) for figure in drawn)
+    assert "shift from the same words alone\n(σ of text)" in first and set(names) <= set(first)
+    assert "to layer 24 (σ)" in second
+
+
 def test_panels_hold_their_own_rows(drawn, tmp_path):
     control = table("shift").query("mode == 'search'").assign(shift=0.25)
     shift_curves({"from text": table("shift"), "from its words": control}, LABELS, tmp_path / "a", "title")

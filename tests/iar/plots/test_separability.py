@@ -47,6 +47,18 @@ def test_drawn_twice_is_the_same_bytes(tmp_path, draw, table):
     assert moved[0].read_bytes() != first[0].read_bytes()
 
 
+def test_no_text_is_on_another(drawn, check_texts, tmp_path):
+    deep = pd.concat([layers()] * 8, ignore_index=True).assign(layer=range(32))
+    title = "vlguard-7b: 51 held-out of 256 multi_response pairs (mean)"
+    separability_curves(deep, tmp_path / "a", title)
+    norms = pd.concat([lengths()] * 11, ignore_index=True).assign(layer=range(33))
+    norm_curves(norms, tmp_path / "b", "vlguard-7b: mms of multi_response pairs (mean)")
+    component_scatter(points(4), tmp_path / "c", title)
+    first, second, third = (check_texts(figure) for figure in drawn)
+    assert title in first and "best head by chance (95 %)" in first
+    assert "push of strength\n1.5 (% of norm)" in second and "layer 3" in third
+
+
 def test_curves_show_the_table(drawn, tmp_path):
     separability_curves(layers(), tmp_path / "a")
     separability_curves(layers(heads=False), tmp_path / "b")
@@ -62,7 +74,7 @@ def test_curves_show_the_table(drawn, tmp_path):
 def test_the_push_is_in_percent(drawn, tmp_path):
     norm_curves(lengths(), tmp_path / "a")
     top, bottom = drawn[0].axes
-    assert top.get_yscale() == "log" and bottom.get_ylabel() == "push of strength 1.5 (%)"
+    assert top.get_yscale() == "log" and bottom.get_ylabel() == "push of strength\n1.5 (% of norm)"
     assert bottom.lines[0].get_ydata() == pytest.approx([7.5, 10, 15])
     assert bottom.lines[1].get_ydata() == pytest.approx([10, 20, 30])
 

@@ -220,7 +220,7 @@ def test_nothing_is_shown_where_nothing_is_sent(
 ) -> None:
     client = Client(endpoint_of(chat_server(shouted), price_in=1.0, price_out=1.0), label="judging")
     ask(client, asking(3))
-    assert "judging" in (shown := capsys.readouterr().err) and "3/3" in shown and "$0.0003" in shown
+    assert "judging: 3 of 3 requests, " in (shown := capsys.readouterr().err) and "$0.0003" in shown
 
     ask(client, asking(3))
     assert capsys.readouterr() == ("", "")

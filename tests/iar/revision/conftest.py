@@ -12,6 +12,7 @@ import torch
 
 from iar.models import Decoder, LoadedModel, chat
 from iar.revision import Revision
+from iar.vectors.gates import Gates
 from iar.vectors.vector_set import HeadVectors, VectorSet
 
 
@@ -39,6 +40,35 @@ def random_vectors() -> Callable[..., VectorSet]:
             separation=ones,
             accuracy=ones,
             heads=of_heads,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_gates() -> Callable[..., Gates]:
+    """Random gates of any model, with two categories: random_gates(layers, hidden)."""
+
+    def make(layers: int = 6, hidden: int = 32, seed: int = 0) -> Gates:
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(*shape: int) -> torch.Tensor:
+            return torch.randn(shape, generator=generator)
+
+        return Gates(
+            weight=draw(layers, hidden),
+            bias=draw(layers),
+            auroc=torch.ones(layers),
+            rate=torch.full((layers,), 0.5),
+            benign_mean=draw(layers, hidden),
+            response_mean=draw(layers, hidden),
+            risk=draw(layers, hidden),
+            second=draw(layers, hidden),
+            categories=("drugs", "violence"),
+            category_weight=draw(2, layers, hidden),
+            category_bias=draw(2, layers),
+            category_vectors=draw(2, layers, hidden) * 3,
+            header={"gate_seed": str(seed)},
         )
 
     return make

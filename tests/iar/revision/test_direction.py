@@ -92,3 +92,55 @@ def test_bad_input(vectors: VectorSet) -> None:
     zero = dataclasses.replace(vectors, vectors=torch.zeros(6, 32))
     with pytest.raises(UserError, match="layer 5 is zero"):
         directions(Configuration("iar", (5,), 1.0, "unit"), zero)
+
+
+def test_a_gated_configuration_adds_what_the_plain_one_adds(vectors: VectorSet, random_gates: Any) -> None:
+    gates = random_gates()
+    known = dataclasses.replace(vectors, gates=gates)
+    plain = Configuration("iar", (3, 4), 2.0, "unit")
+    gated = directions(dataclasses.replace(plain, method="gated", threshold=0.7), known)
+    for layer, vector in directions(plain, vectors).layers.items():
+        assert torch.equal(gated.layers[layer], vector)
+    assert gated.gate is not None and (gated.gate.layer, gated.gate.threshold, gated.gate.kind) == (3, 0.7, "hard")
+    assert torch.equal(gated.gate.weight, gates.weight[3:4]) and torch.equal(gated.gate.bias, gates.bias[3:4])
+    early = directions(dataclasses.replace(plain, method="gated", gate_layer=1, gate="soft"), known).gate
+    assert early is not None and (early.layer, early.kind) == (1, "soft")
+    control = directions(dataclasses.replace(plain, method="gated_random", seed=5), known)
+    random = directions(dataclasses.replace(plain, method="random", seed=5), vectors)
+    assert all(torch.equal(control.layers[layer], random.layers[layer]) for layer in (3, 4)) and control.gate
+
+
+def test_a_gate_of_heads_reads_the_block_before_them(vectors: VectorSet, random_gates: Any) -> None:
+    known = dataclasses.replace(vectors, gates=random_gates())
+    found = directions(Configuration("gated", (2, 5), 1.0, heads=6), known)
+    plain = directions(Configuration("iar", (2, 5), 1.0, heads=6), vectors)
+    assert found.gate is not None and found.gate.layer == min(plain.heads) - 1
+    assert all(torch.equal(found.heads[block], plain.heads[block]) for block in plain.heads)
+    with pytest.raises(UserError, match="its gate would read block -1, but its heads begin in block 0"):
+        directions(Configuration("gated", (0,), 1.0, heads=2), known)
+
+
+def test_categories_have_a_vector_and_a_gate_each(vectors: VectorSet, random_gates: Any) -> None:
+    gates = random_gates()
+    known = dataclasses.replace(vectors, gates=gates)
+    found = directions(Configuration("categorical", (4,), 2.0, gate_layer=2), known)
+    assert torch.allclose(found.layers[4], 2 * gates.category_vectors[:, 4])
+    assert found.gate is not None and (found.gate.layer, found.gate.kind) == (2, "strongest")
+    assert torch.equal(found.gate.weight, gates.category_weight[:, 2])
+    unit = directions(Configuration("categorical", (4,), 2.0, "unit"), known).layers[4]
+    assert torch.allclose(unit.norm(dim=1), torch.tensor([2.0, 2.0]))
+
+
+@pytest.mark.parametrize("method", ["gated", "categorical", "adaptive", "nullspace", "rotation"])
+def test_what_needs_gates_says_so(vectors: VectorSet, method: str) -> None:
+    with pytest.raises(UserError, match=r"iar\.extract gates=true"):
+        directions(Configuration(method, (4,), 2.0), vectors)
+
+
+def test_rules_stand_at_their_layers(vectors: VectorSet, random_gates: Any) -> None:
+    known = dataclasses.replace(vectors, gates=random_gates())
+    for method in ("adaptive", "nullspace", "ablation", "rotation"):
+        found = directions(Configuration(method, (1, 4), 1.0), known)
+        assert (found.blocks, found.gate, dict(found.layers)) == ((1, 4), None, {})
+        added = found.rules[4].added(torch.randn(3, 32))
+        assert added.shape == (3, 32) and added.isfinite().all()

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from iar.errors import UserError
 from iar.models import LoadedModel
 from iar.pairs import Example
-from iar.vectors import HeadVectors, VectorSet, digest, file
+from iar.vectors import Gates, HeadVectors, VectorSet, digest, file, gates_digest
 from iar.vectors.header import header
 
 
@@ -126,3 +126,70 @@ def test_a_place_that_cannot_be_written(vectors: VectorSet, tmp_path: Path) -> N
     (tmp_path / "taken").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"cannot write .*taken"):
         file.write(tmp_path / "taken" / "vectors.safetensors", vectors)
+
+
+@pytest.fixture
+def gated(vectors: VectorSet) -> VectorSet:
+    """With gates of one category, fitted on two unsafe and three benign prompts."""
+    generator = torch.Generator().manual_seed(1)
+    wide = ("weight", "benign_mean", "response_mean", "risk", "second")
+    tensors = {name: torch.randn(6, 32, generator=generator) for name in wide}
+    tensors |= {name: torch.rand(6, generator=generator) for name in ("bias", "auroc", "rate")}
+    tensors |= {name: torch.randn(1, 6, 32, generator=generator) for name in ("category_weight", "category_vectors")}
+    tensors |= {"category_bias": torch.rand(1, 6, generator=generator), "scores": torch.rand(6, 5, generator=generator)}
+    header = {"gate_unsafe": "2", "gate_benign": "3", "gate_categories": '["drugs, for one"]', "gate_limit": "512"}
+    return dataclasses.replace(vectors, gates=Gates(**tensors, categories=("drugs, for one",), header=header))
+
+
+def test_gates_stand_beside_the_vectors_and_change_none_of_them(
+    tiny: LoadedModel, vectors: VectorSet, gated: VectorSet, tmp_path: Path
+) -> None:
+    bare, path = tmp_path / "bare.safetensors", tmp_path / "gated.safetensors"
+    file.write(bare, vectors)
+    file.write(path, gated)
+    again = file.read(path, tiny)
+    assert again.gates is not None and gated.gates is not None and file.read(bare).gates is None
+    for field in dataclasses.fields(Gates):
+        here, there = (getattr(gates, field.name) for gates in (again.gates, gated.gates))
+        assert torch.equal(here, there) if isinstance(here, torch.Tensor) else here == there
+    assert again.header == vectors.header and digest(again) == digest(gated) == digest(vectors)
+    with safe_open(bare, framework="pt") as before, safe_open(path, framework="pt") as after:
+        assert set(before.keys()) < set(after.keys())
+        assert all(torch.equal(before.get_tensor(name), after.get_tensor(name)) for name in before.keys())  # noqa: SIM118
+        assert before.metadata().items() < after.metadata().items()
+    whole = path.read_bytes()
+    file.write(path, again)
+    assert path.read_bytes() == whole
+
+
+def test_the_digest_of_gates_follows_what_they_are(gated: VectorSet) -> None:
+    gates = gated.gates
+    assert gates is not None
+    assert gates_digest(gates) == gates_digest(dataclasses.replace(gates))
+    for change in (
+        {"weight": gates.weight * 2},
+        {"scores": gates.scores / 2},
+        {"header": gates.header | {"gate_limit": "1"}},
+    ):
+        assert gates_digest(dataclasses.replace(gates, **change)) != gates_digest(gates)
+
+
+def test_gates_that_do_not_fit_are_refused(gated: VectorSet, tmp_path: Path) -> None:
+    path, gates = tmp_path / "vectors.safetensors", gated.gates
+    assert gates is not None
+    for change, shown in (
+        ({"weight": gates.weight[:, :16]}, "gate.weight has shape (6, 16) and not (6, 32)"),
+        ({"bias": gates.bias[:4]}, "gate.bias has shape (4,) and not (6,)"),
+        ({"category_bias": gates.category_bias[:, :5]}, "gate.category_bias has shape (1, 5) and not (1, 6)"),
+        ({"category_vectors": gates.category_vectors[[0, 0]]}, "has shape (2, 6, 32) and not (1, 6, 32)"),
+        ({"scores": gates.scores[:, :4]}, "gate.scores has shape (6, 4) and not (6, 5)"),
+        ({"header": {"gate_unsafe": "2"}}, "is incomplete ('gate_categories')"),
+    ):
+        file.write(path, dataclasses.replace(gated, gates=dataclasses.replace(gates, **change)))
+        assert shown in error_of(path)
+    nan = dataclasses.replace(gates, second=gates.second * torch.nan)
+    with pytest.raises(UserError, match=r"gate\.second holds NaN or infinity: .* is not written"):
+        file.write(path, dataclasses.replace(gated, gates=nan))
+    tensors, header = file.read_tensors(path)
+    file.write_tensors(path, {n: t for n, t in tensors.items() if n != "gate.rate"}, header)
+    assert "is incomplete" in error_of(path)

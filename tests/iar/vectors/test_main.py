@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from iar.models import LoadedModel
 from iar.pairs import Example
-from iar.vectors import VectorSet, __main__, collect, estimate, file, partial
+from iar.vectors import Gates, VectorSet, __main__, collect, estimate, file, partial
 from iar.vectors.header import header
 
 
@@ -45,6 +46,26 @@ def test_inspect(run: Callable[..., tuple[int, str, str]], vectors: VectorSet, t
     assert cells[1] == f"{vectors.vectors[3].norm():.3f}"
     assert cells[5] == f"{vectors.accuracy[3]:.3f}"
     assert (tmp_path / "probes.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "probes.pdf").exists()
+
+
+def test_inspect_shows_gates(run: Callable[..., tuple[int, str, str]], vectors: VectorSet, tmp_path: Path) -> None:
+    wide = dict.fromkeys(("weight", "benign_mean", "response_mean", "risk", "second"), vectors.vectors)
+    of_layers = dict.fromkeys(("bias", "auroc", "rate"), vectors.accuracy)
+    scores = torch.tensor([[0.9, 0.6, 0.1, 0.2, 0.7]]).expand(6, 5)
+    header = {"gate_unsafe": "2", "gate_benign": "3", "gate_categories": "[]"}
+    empty = {name: torch.zeros(0, 6, 32) for name in ("category_weight", "category_vectors")}
+    gates = Gates(
+        **wide, **of_layers, **empty, category_bias=torch.zeros(0, 6), categories=(), header=header, scores=scores
+    )
+    file.write(tmp_path / "v.safetensors", replace(vectors, gates=gates))
+    code, out, _ = run("inspect", tmp_path / "v.safetensors")
+    assert code == 0 and "gate_unsafe            2" in out
+    row = next(line for line in out.splitlines() if line.startswith("│     3 │"))
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[-3:] == [f"{vectors.accuracy[3]:.3f}", "1.000", "0.333"]
+    file.write(tmp_path / "w.safetensors", replace(vectors, gates=replace(gates, weight=-gates.weight)))
+    code, out, _ = run("diff", tmp_path / "v.safetensors", tmp_path / "w.safetensors")
+    assert code == 0 and "gates: cosine -1.0000 to -1.0000, mean -1.0000" in out
 
 
 def test_diff(run: Callable[..., tuple[int, str, str]], vectors: VectorSet, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from iar.generation.tree.request import Branch, Request
 from iar.models import chat
 from iar.revision.direction import Revision
+from iar.revision.gate import Gate
 from iar.revision.hooks import steering
 from tests.iar.models import conftest as tiny_models
 
@@ -40,9 +42,28 @@ def branches() -> Callable[..., list[Branch]]:
         if decoder.heads:
             block = next(i for i, end in reversed(list(enumerate(decoder.projections))) if end is not None)
             revisions.append(Revision(heads={block: vector(decoder.heads * decoder.head_size)}))
-        return [Branch(Revision()), *(Branch(r, positions) for r in revisions for positions in POSITIONS)]
+        found = [Branch(r, positions) for r in revisions for positions in POSITIONS]
+        hidden = decoder.hidden_size
+        # A soft gate's weight shows in every logit; one of several categories is a choice.
+        soft = Gate(0, vector(hidden)[None] / length, torch.zeros(1), kind="soft")
+        some = Gate(0, torch.stack([vector(hidden), vector(hidden), vector(hidden)]), torch.zeros(3), 0.1, "strongest")
+        gated = [Revision({last: vector(hidden)}, rules={last: Towards(vector(hidden))}, gate=soft)]
+        gated.append(Revision({1: torch.stack([vector(hidden), vector(hidden), vector(hidden)])}, gate=some))
+        found += [Branch(r, positions) for r in gated for positions in ("last", "generated")]
+        ruled = Revision(rules={1: Towards(vector(hidden))})
+        return [Branch(Revision()), *found, *(Branch(ruled, positions) for positions in POSITIONS)]
 
     return make
+
+
+@dataclass(frozen=True)
+class Towards:
+    """A rule: half of what each activation lacks to a target."""
+
+    target: Tensor
+
+    def added(self, hidden: Tensor) -> Tensor:
+        return (self.target.to(hidden) - hidden) / 2
 
 
 @pytest.fixture(scope="session")

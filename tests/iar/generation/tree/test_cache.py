@@ -34,6 +34,21 @@ def test_it_grows_as_transformers_own_does() -> None:
     assert cache.get_mask_sizes(3, 1) == (7, 0)
 
 
+def test_a_pass_may_compute_fewer_tokens_than_join() -> None:
+    cache, new, values = filled(), states(2, 2, 5), states(2, 2, 6, size=5)
+    source = torch.tensor([[0, 1, 0], [0, 0, 1]])
+    cache.blocks[0].source = source
+    old = [held.clone() for held in cache.blocks[0].held]
+    seen = cache.update(new, values, 0)
+    for found, before, computed in zip(seen, old, (new, values), strict=True):
+        assert torch.equal(found, torch.cat([before, computed], 2))  # the block looks at what it computed
+    for held, before, computed in zip(cache.blocks[0].held, old, (new, values), strict=True):
+        joined = torch.stack([computed[row][:, source[row]] for row in range(2)])
+        assert torch.equal(held, torch.cat([before, joined], 2))
+    cache.blocks[0].source = None
+    assert cache.update(new, values, 0)[0].shape[2] == 4 + 3 + 2
+
+
 def test_cut_forgets_and_what_comes_next_takes_its_place() -> None:
     cache = filled()
     cache.update(states(2, 2, 5), states(2, 2, 6, size=5), 0)

@@ -26,7 +26,7 @@ def growth(branches: list[list[int]], generated: int, room: int = 10_000) -> Gro
     cache = TreeCache(1)
     cache.update(keys, keys, 0)
     depth = torch.full_like(branch, PROMPTS + generated)
-    made = Slots(branch, depth, depth, branch.clamp(min=0), sees)
+    made = Slots(branch, depth, depth, branch.clamp(min=0), branch.clamp(min=0), sees)
     return Growth(made, cache, torch.zeros(rows, sees.shape[2], dtype=torch.long), PROMPTS, room)
 
 

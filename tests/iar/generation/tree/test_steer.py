@@ -36,6 +36,7 @@ def test_each_token_has_its_own_revision(tiny: LoadedModel) -> None:
     )
     assert torch.equal(outputs(tiny, 1), unsteered)
     assert hooks.first == [6, 1, 3, 2]
+    assert hooks.start == [6, 2, 4, 2]  # heads differ within their block, outputs behind it
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -17,6 +17,7 @@ from iar.generation.tree.wave import Limits
 from iar.models import load
 from iar.models.checkpoint import LoadedModel
 from iar.models.pocket import WEIGHTS
+from iar.revision.direction import Revision
 
 NEW, ENDS = 12, (2, 17)
 SMALL = Limits(columns=700, tokens=90, leaves=5, common=0.1)
@@ -68,7 +69,8 @@ def test_pocket(
 
 def test_a_prompt_is_computed_once(tiny: LoadedModel, asked: list[Request]) -> None:
     """With positions=last: the prefix of each image, its questions, and one leaf for each way of steering."""
-    last = [Request(request.inputs, asked[0].branches[:2]) for request in asked]
+    ways = [*asked[0].branches[:2], Branch(Revision(heads={0: torch.ones(32)}))]
+    last = [Request(request.inputs, ways) for request in asked]
     seen: list[int] = []
     images: list[int] = []
     handles = [
@@ -85,7 +87,7 @@ def test_a_prompt_is_computed_once(tiny: LoadedModel, asked: list[Request]) -> N
         next(i for i, pair in enumerate(zip(one.tokens, two.tokens, strict=False)) if pair[0] != pair[1])
         for one, two in zip(last[::2], last[1::2], strict=True)
     ]
-    needed = sum(lengths) - sum(shared) + 2 * len(last) - len(last)  # two leaves in place of one last token
+    needed = sum(lengths) - sum(shared) + 2 * len(last) - len(last)  # two leaves in place of one last token: heads
     padding = 2 * max(lengths)
     assert needed <= sum(seen) < needed + padding < 0.75 * 2 * sum(lengths)
     assert images == [2]

@@ -1,0 +1,208 @@
+"""The page itself: what the run was as plain HTML, the program, and a content policy that allows nothing else.
+
+Everything that comes from a run is text: the template escapes it, the program sets it with ``textContent``, and the
+data stand in base64. The policy names each script by its digest, allows pictures inside the page alone, and nothing is
+fetched; a part beside the page is let in as a script of the page's own folder or disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
+
+from iar.errors import UserError
+from iar.explorer import repeat, tables
+from iar.explorer.answers import Answers
+from iar.explorer.parts import Part
+from iar.pipeline import summary, unscored
+from iar.records import Run
+from iar.revision.configuration import Configuration
+
+ASSETS = Path(__file__).parent / "assets"
+# One program in one scope: the files follow each other, each uses what stands before it.
+SCRIPTS = (
+    "dom",
+    "data",
+    "state",
+    "words",
+    "figures",
+    "frontier",
+    "heatmaps",
+    "tables",
+    "filters",
+    "list",
+    "sample",
+    "main",
+)
+_MAPS = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
+_EMPTY = base64.b64encode(hashlib.sha256(b"").digest()).decode(
+    "ascii"
+)  # plotly makes an empty style, and fills it later
+
+
+def render(facts: Mapping[str, Any], token: str, inside: Sequence[Part], beside: str) -> bytes:
+    """The page in UTF-8.
+
+    Args:
+        facts: As `facts` returns them.
+        token: Names the page to its parts.
+        inside: Parts that stand in the page.
+        beside: Name of the folder of the other parts; "" if there are none.
+    """
+    style, program, plotly = _style(), _program(), _plotly()
+    scripts = [*map(_digest, (program, plotly)), *(["'self'", "file:"] if beside else [])]
+    policy = {
+        "default-src": ["'none'"],
+        "script-src": scripts,
+        "style-src-elem": [_digest(style), f"'sha256-{_EMPTY}'"],
+        "style-src-attr": ["'unsafe-inline'"],
+        "img-src": ["data:"],
+        "base-uri": ["'none'"],
+        "form-action": ["'none'"],
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    text = environment.get_template("template.html").render(
+        **facts,
+        policy="; ".join(f"{name} {' '.join(sources)}" for name, sources in policy.items()),
+        token=token,
+        parts=inside,
+        beside=beside,
+        style=Markup(style),  # ours, and named by its digest
+        program=Markup(program),
+        plotly=Markup(plotly),
+        maps=_maps(plotly),
+    )
+    return text.encode("utf-8", "replace")  # a lone surrogate in a setting
+
+
+def facts(
+    run: Run,
+    scores: pd.DataFrame,
+    configurations: Sequence[Configuration],
+    columns: Sequence[tables.Headline],
+    answers: Answers,
+    best: int | None,
+    notes: Sequence[str],
+    title: str = "",
+) -> dict[str, Any]:
+    """What the page says without its program: the run, the recommended point, the second scoring, how to repeat it."""
+    definition = run.definition
+    model = definition.get("model", {})
+    shown = [index for index in dict.fromkeys((answers.baseline, best)) if index is not None]
+    return {
+        "title": title or str(model.get("id") or run.path.name),
+        "run": str(run.path),
+        "split": str(definition.get("data", {}).get("split", "validation")),
+        "kinds": _kinds(configurations),
+        "samples": len(answers.samples),
+        "benchmarks": dict(Counter(sample.benchmark for sample in answers.samples)),
+        "judge": " ".join(str(v) for v in definition.get("judge", {}).values() if isinstance(v, (str, int))),
+        "warnings": [text for text in (unscored.warning(scores), summary.partial(scores)) if text],
+        "notes": list(notes),
+        "best": None if best is None else configurations[best].name,
+        "rows": _rows(scores, [configurations[index].name for index in shown], columns),
+        "titles": [name for name, _ in columns],
+        "second": _second(run.path / "test"),
+        "protocols": [name for name in summary.protocols(scores).split(", ") if name],
+        "definition": list(_leaves(definition)),
+        "commands": repeat.commands(run.path, configurations),
+        "ran_with": repeat.logged(run.path)[1],
+        "versions": [("iar", _version("iar")), ("plotly.js", get_plotlyjs_version()), ("pandas", pd.__version__)],
+    }
+
+
+def _kinds(configurations: Sequence[Configuration]) -> str:
+    names = Counter(
+        "random control" if c.control else "steered" if c.steered else "prompted" if c.prompting else "baseline"
+        for c in configurations
+    )
+    plural = {"random control": "random controls"}
+    words = [f"{n} {plural.get(name, name) if n > 1 else name}" for name, n in names.items() if name != "baseline"]
+    said = ", ".join([*(["the baseline"] if names["baseline"] else []), *words])
+    return said[:1].upper() + said[1:]
+
+
+def _rows(
+    scores: pd.DataFrame, names: Sequence[str], columns: Sequence[tables.Headline]
+) -> list[tuple[str, list[str]]]:
+    """Configuration, and of each headline ``95.8 [93.4, 98.1]`` in percent."""
+    cells = scores.set_index(["configuration", "benchmark", "category", "metric"])[["value", "low", "high"]]
+    found = {key: row for key, row in zip(cells.index, cells.to_numpy(), strict=True)}
+    return [(name, [_cell(found.get((name, *place))) for _, place in columns]) for name in names]
+
+
+def _cell(row: Any) -> str:
+    if row is None or pd.isna(row[0]):
+        return "–"
+    value = f"{100 * row[0]:.1f}"
+    return value if pd.isna(row[1]) else f"{value} [{100 * row[1]:.1f}, {100 * row[2]:.1f}]"
+
+
+def _second(folder: Path) -> dict[str, Any] | None:
+    """The table of the second scoring; without rows where it is not finished; None where there is none."""
+    if not folder.is_dir():
+        return None
+    try:
+        scores, configurations = summary.read(folder)
+    except UserError:
+        return {"titles": [], "rows": []}
+    columns = tables.headlines(scores)
+    return {
+        "titles": [name for name, _ in columns],
+        "rows": _rows(scores, [c.name for c in configurations], columns),
+    }
+
+
+def _leaves(value: Any, name: str = "") -> list[tuple[str, str]]:
+    if not isinstance(value, dict):
+        return [(name, "null" if value is None else str(value))]
+    return [leaf for key in value for leaf in _leaves(value[key], f"{name}.{key}" if name else str(key))]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
+
+
+@cache
+def _style() -> str:
+    return (ASSETS / "explorer.css").read_text(encoding="utf-8")
+
+
+@cache
+def _program() -> str:
+    files = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    return '"use strict";\n' + "\n".join(files)
+
+
+@cache
+def _plotly() -> str:
+    # A browser reads line ends as \n, and a digest is of what it reads.
+    return str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _maps(plotly: str) -> str:
+    """The name under which plotly.js adds the styles of its maps, unless something of that name is there already."""
+    found = _MAPS.search(plotly)
+    return found[1] if found else "maps"

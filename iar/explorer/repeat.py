@@ -1,0 +1,104 @@
+"""The command that does a run again, and the versions it ran with: from the log of the run, or from its settings.
+
+A run without a log is older than the log. Its command is put together: the places and strengths of its configurations
+as commas, and every other setting that the command would not have by itself (`iar.pipeline.command_line`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from iar import logfile
+from iar.pipeline import command_line, methods
+from iar.revision.configuration import CONTROLS, Configuration
+
+_COMMAND = re.compile(r"\$ (python -m iar\.(?:sweep|evaluate)(?: .*)?)")
+_VERSIONS = re.compile(r"Python .*")
+AXES = ("layer", "heads", "strength")  # what commas are put between
+
+
+def logged(folder: Path) -> tuple[list[str], list[str]]:
+    """The commands that asked and scored, and the versions they ran with, each once, from the log; none without one."""
+    try:
+        lines = (folder / logfile.NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return [], []
+    commands: dict[str, None] = {}
+    versions: dict[str, None] = {}
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if found := _COMMAND.fullmatch(line):
+            commands[found[1]] = None
+            if _VERSIONS.fullmatch(following):
+                versions[following] = None
+    return list(commands), list(versions)
+
+
+def commands(folder: Path, configurations: Sequence[Configuration]) -> list[str]:
+    """One command, or several where the configurations are no grid; given again, they go on in the same folder."""
+    recorded, _ = logged(folder)
+    if recorded:
+        return recorded
+    try:
+        return list(_rebuilt(folder, configurations))
+    except (HydraException, OmegaConfBaseException, OSError):  # older than its settings are known for
+        return []
+
+
+def _rebuilt(folder: Path, configurations: Sequence[Configuration]) -> Iterable[str]:
+    sweep = not (folder / methods.FILES[0]).is_file()
+    seeds = len({c.seed for c in configurations if c.steering in CONTROLS} - {0})
+    asked = [c for c in configurations if c.method != "none" and not (sweep and c.steering in CONTROLS)]
+    for members in _grids(asked or list(configurations)):
+        first = members[0]
+        settings = OmegaConf.to_container(OmegaConf.load(folder / "configs" / f"{first.name}.yaml"))
+        assert isinstance(settings, dict)
+        words = shlex.split(command_line.evaluate({str(k): v for k, v in settings.items()}, first, folder))[3:]
+        kept = [
+            word for word in words if word.partition("=")[0] not in (*AXES, "split", "run") and word != "method=iar"
+        ]
+        kept += [f"{axis}={','.join(values)}" for axis in AXES if (values := _values(members, axis))]
+        if settings.get("split") != ("validation" if sweep else "test"):
+            kept.append(f"split={settings['split']}")
+        if sweep and seeds != 3:
+            kept.append(f"controls={seeds}")
+        yield shlex.join(["python", "-m", f"iar.{'sweep' if sweep else 'evaluate'}", *kept, f"run={folder}"])
+
+
+def _grids(asked: Sequence[Configuration]) -> Iterable[list[Configuration]]:
+    """Those that differ in layers, heads and strength alone, if they are all that commas make of these; where they are
+    not, each place with its strengths, and places with the same strengths together."""
+    alike: dict[Configuration, list[Configuration]] = {}
+    for configuration in asked:
+        rest = replace(configuration, layers=(0,), heads=0, strength=0.0) if configuration.steered else configuration
+        alike.setdefault(rest, []).append(configuration)
+    for members in alike.values():
+        if math.prod(max(1, len(_values(members, axis))) for axis in AXES) == len(members):
+            yield members
+            continue
+        places: dict[tuple[object, ...], list[Configuration]] = {}
+        for configuration in members:
+            places.setdefault((configuration.layers, configuration.heads), []).append(configuration)
+        same: dict[tuple[object, ...], list[Configuration]] = {}
+        for found in places.values():
+            same.setdefault((found[0].heads, *(c.strength for c in found)), []).extend(found)
+        yield from same.values()
+
+
+def _values(members: Sequence[Configuration], axis: str) -> list[str]:
+    """The values of an axis in their order, for the command line; none where that is the default."""
+    if not members[0].steered:
+        return []
+    if axis == "layer":
+        found = [c.layers[0] if len(c.layers) == 1 else c.layers for c in members if c.layers]
+    else:
+        found = [getattr(c, axis) for c in members if axis == "strength" or c.heads]
+    return list(dict.fromkeys(command_line.quoted(value) for value in found))

@@ -1,0 +1,151 @@
+"""The scores of a run as plain data: configurations, the lines they form, their headline scores, and categories."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from iar.pipeline import summary
+from iar.revision.configuration import Configuration
+from iar.stats import frontier_points
+
+Place = tuple[str, str, str]  # benchmark, category, metric
+Headline = tuple[str, Place]  # with its title
+HELPFULNESS: Place = ("mean", "all", "helpfulness")
+# Of the summary's columns, which stand beside their benchmark there and alone here.
+TITLES = {"image": "SRA_u image", "text": "SRA_u text", "yes": "POPE yes", "irrel.": "irrelevant"}
+TITLES |= {"SQA": "ScienceQA", "SQA-I": "ScienceQA image"}
+FALLING = ("irrelevant", "ASR", "over_refusal", "RR_b")  # the less, the better; metrics that start so
+NEITHER = ("yes", "unparseable")
+TOPIC = "topic:"  # groups of ScienceQA: dozens, of a few questions each
+
+
+def headlines(scores: pd.DataFrame) -> list[Headline]:
+    """Title and place in scores.csv of every headline: helpfulness, then the summary's columns."""
+    found = [(TITLES.get(title, title), (name, category, metric)) for title, name, category, metric in _columns(scores)]
+    return [("helpfulness", HELPFULNESS), *found] if HELPFULNESS[0] in set(scores["benchmark"]) else found
+
+
+def _columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    there = set(scores[["benchmark", "category", "metric"]].itertuples(index=False, name=None))
+    return [column for column in summary.columns(scores) if column[1:] in there]
+
+
+def better(metric: str) -> int:
+    """1: the more the better; -1: the less; 0: neither.
+
+    >>> better("SRA_u"), better("ASR_figstep"), better("yes")
+    (1, -1, 0)
+    """
+    return 0 if metric.startswith(NEITHER) else -1 if metric.startswith(FALLING) else 1
+
+
+def columns(found: Sequence[Headline]) -> list[dict[str, Any]]:
+    """title, benchmark, category, metric and which way is better, of every headline."""
+    return [
+        {"title": title, "benchmark": place[0], "category": place[1], "metric": place[2], "better": better(place[2])}
+        for title, place in found
+    ]
+
+
+def configurations(
+    folder: Path, scores: pd.DataFrame, found: Sequence[Configuration], shown: Sequence[Headline]
+) -> list[dict[str, Any]]:
+    """Every configuration: what it is, where it stands on the frontier, and of each headline ``[value, low, high]``
+    and the paired difference to the baseline ``[difference, low, high, Holm's p]`` (shares; null where there is none).
+    """
+    points = frontier_points(scores, found).set_index("configuration")
+    share = _share(folder)
+    values = _cells(scores, ("value", "low", "high"))
+    changes = _cells(_table(folder / "differences.csv"), ("difference", "low", "high", "p_holm"))
+    places = [place for _, place in shown]
+    return [
+        {
+            "name": c.name,
+            "method": c.method,
+            "prompting": c.said,
+            "place": c.place,
+            "variant": c.variant,
+            "strength": c.strength,
+            "control": c.control,
+            "pareto": bool(points["pareto"][c.name]),
+            "share": share.get(c.name),
+            "values": [values.get((c.name, *place)) for place in places],
+            "changes": [changes.get((c.name, *place)) for place in places],
+        }
+        for c in found
+    ]
+
+
+def lines(found: Sequence[Configuration]) -> list[dict[str, Any]]:
+    """Configurations that differ in nothing but strength (and seed, if random): name, members by strength.
+
+    What is only prompted forms no line. Random directions come last.
+    """
+    groups: dict[tuple[bool, str], list[int]] = {}
+    for index, configuration in enumerate(found):
+        if configuration.steered:
+            groups.setdefault((configuration.control, line(configuration)), []).append(index)
+    return [
+        {"name": name, "control": control, "members": sorted(members, key=lambda i: (found[i].strength, i))}
+        for (control, name), members in sorted(groups.items(), key=lambda group: group[0][0])
+    ]
+
+
+def line(configuration: Configuration) -> str:
+    """What its line is called, e.g. ``layer 14``, ``gated layer 14``, ``24 heads of layer 9``, ``layer 14, cot``."""
+    layers = "+".join(map(str, configuration.layers))
+    where = f"layer {layers}" if layers else ""
+    if configuration.heads:
+        where = f"{configuration.heads} heads" + (f" of {where}" if where else "")
+    steering = configuration.steering.replace("_", " ").replace("iar", "random" if configuration.control else "")
+    words = [steering, where, configuration.variant.replace("-", " ")]
+    return ", ".join(filter(None, (" ".join(filter(None, words)), configuration.said)))
+
+
+def categories(scores: pd.DataFrame, found: Sequence[Configuration], shown: Sequence[Headline]) -> dict[str, Any]:
+    """The headline metrics by category: ``rows`` of [benchmark, category, metric, n], ``values`` a list a configuration
+    in the order of the rows (shares; null where there is none)."""
+    wanted = {(name, metric) for _, (name, _, metric) in shown if better(metric)}
+    pairs = zip(scores["benchmark"], scores["metric"], strict=True)
+    at = pd.Series([pair in wanted for pair in pairs], index=scores.index)
+    kept = scores[at & (scores["category"] != "all") & ~scores["category"].astype(str).str.startswith(TOPIC)]
+    rows = kept.drop_duplicates(["benchmark", "category", "metric"])
+    places = list(rows[["benchmark", "category", "metric"]].itertuples(index=False, name=None))
+    values = _cells(kept, ("value",))
+    counts = rows["n"] if "n" in rows else pd.Series(0, index=rows.index)  # a run may be older than the count
+    cells = [[(values.get((c.name, *place)) or [None])[0] for place in places] for c in found]
+    return {"rows": [[*place, int(n)] for place, n in zip(places, counts, strict=True)], "values": cells}
+
+
+def _share(folder: Path) -> dict[str, float | None]:
+    """In which share of the bootstrap draws a configuration is on the front; nothing where that was not drawn."""
+    table = _table(folder / "frontier.csv")
+    if not {"configuration", "front_share"} <= set(table):
+        return {}
+    return {name: number(share) for name, share in zip(table["configuration"], table["front_share"], strict=True)}
+
+
+def _table(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(file)
+    except (OSError, ValueError):
+        return pd.DataFrame()
+
+
+def _cells(table: pd.DataFrame, fields: Sequence[str]) -> dict[tuple[str, ...], list[float | None] | None]:
+    """(configuration, benchmark, category, metric) -> the fields; None where the first is missing."""
+    keys = ["configuration", "benchmark", "category", "metric"]
+    if not {*keys, *fields} <= set(table):
+        return {}
+    rows = zip(*(table[key] for key in keys), *(table[field] for field in fields), strict=True)
+    return {tuple(map(str, row[:4])): None if pd.isna(row[4]) else [number(v) for v in row[4:]] for row in rows}
+
+
+def number(value: Any) -> float | None:
+    """Six digits, or None for NaN and infinity, which JSON does not know."""
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None

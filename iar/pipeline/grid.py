@@ -1,0 +1,91 @@
+"""The scores of a sweep by place and strength, as its heat maps show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from iar.plots import wording
+from iar.revision.configuration import Configuration
+
+# panel, benchmark, metric, 1: higher is better
+PANELS = (
+    ("SRA$_s$", "vscbench", "SRA_s", 1),
+    ("SRA$_u$", "vscbench", "SRA_u", 1),
+    ("SRA$_a$", "vscbench", "SRA_a", 1),
+    ("irrelevant", "vscbench", "irrelevant", -1),
+    ("POPE", "pope", "accuracy", 1),
+    ("ScienceQA", "scienceqa", "accuracy", 1),
+)
+COLUMNS = ["panel", "better", "row", "strength", "value", "baseline", "control", "recommended", "configurations"]
+BASELINE = "none"
+
+
+def cells(
+    scores: pd.DataFrame, configurations: Sequence[Configuration], recommended: str | None = None
+) -> tuple[pd.DataFrame, str]:
+    """A row a panel, place and strength; random directions are the mean of their seeds.
+
+    Returns:
+        The cells: panel, better, row (the place's name), strength, value, baseline (shares), control, recommended,
+        configurations (how many the value is the mean of); and what the rows are: ``layer``, ``heads``, or "" where
+        their names say it.
+    """
+    labels, down = _labels([c for c in configurations if c.steered])
+    total = scores[scores["category"] == "all"].set_index(["configuration", "benchmark", "metric"])["value"]
+    rows: list[dict[str, object]] = []
+    for panel, benchmark, metric, better in PANELS:
+        base = total.get((BASELINE, benchmark, metric), float("nan"))
+        for configuration in (c for c in configurations if c.steered):
+            at = (configuration.name, benchmark, metric)
+            if at not in total.index:
+                continue
+            row = {"panel": panel, "better": better, "row": labels[configuration.name], "value": total[at]}
+            row |= {"strength": configuration.strength, "baseline": base, "control": configuration.control}
+            rows.append(row | {"recommended": configuration.name == recommended, "configurations": 1})
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    if found.empty:
+        return found, down
+    same = ["panel", "better", "row", "strength", "control"]
+    how = {"value": "mean", "baseline": "first", "recommended": "max", "configurations": "sum"}
+    return found.groupby(same, sort=False).agg(how).reset_index()[COLUMNS], down
+
+
+def worth_drawing(found: pd.DataFrame) -> bool:
+    """Whether there is a grid: more than one steered cell in a panel."""
+    steered = found[~found["control"].astype(bool)].dropna(subset=["value"])
+    return bool(len(steered) and steered.groupby("panel").size().max() > 1)
+
+
+def _labels(steered: Sequence[Configuration]) -> tuple[dict[str, str], str]:
+    """The row of each configuration, sorted by method, heads and layers; and what all rows are."""
+    methods = list(dict.fromkeys(c.steering for c in steered if not c.control))
+    order = sorted(steered, key=lambda c: (c.control, c.method, len(c.prompting), c.heads, c.layers))
+    named = {c.name: wording.line(c.place, c.variant, c.said) for c in order}
+    down = ""
+    if named and all(name.startswith("layer ") for name in named.values()):
+        down = "layer"
+    elif named and all(name.endswith(" heads") for name in named.values()):
+        down = "heads"
+    labels: dict[str, str] = {}
+    taken: set[tuple[str, float]] = set()
+    for configuration in order:
+        label = named[configuration.name]
+        label = label.removeprefix("layer ") if down == "layer" else label.removesuffix(f" {down}")
+        if configuration.control:
+            label = f"{'random' if configuration.steering == 'iar' else configuration.steering} {label}".replace(
+                "_", " "
+            )
+        elif len(methods) > 1:
+            label = f"{wording.METHODS.get(configuration.steering, configuration.steering)} {label}"
+        if not configuration.control and (label, configuration.strength) in taken:
+            label = f"{label} {_rest(configuration)}"  # settings that its place does not name
+        taken.add((label, configuration.strength))
+        labels[configuration.name] = label
+    return labels, down
+
+
+def _rest(configuration: Configuration) -> str:
+    known = {configuration.steering, f"x{configuration.strength:g}", *configuration.place.split("-")}
+    return " ".join(part for part in configuration.name.rpartition("+")[2].split("-") if part not in known)

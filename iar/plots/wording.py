@@ -1,0 +1,52 @@
+"""What configurations, methods and categories are called in the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+CATEGORIES = {  # VSCBench's own spelling -> ours
+    "porngraphy": "pornography", "illegal_activity": "illegal activities", "drugs": "health and drugs",
+    "religion": "religion and politics",
+}  # fmt: skip
+MODES = {
+    "txt": "text", "search": "relevant image", "typography": "typography", "concat": "image and typography",
+    "figstep": "FigStep",
+}  # fmt: skip
+METHODS = {"none": "unsteered", "random": "random direction", "iar": "IAR"}
+LEVELS = (", layer level", ", head level")
+
+
+def category(name: str) -> str:
+    """A category or a mode of VSCBench in words; others with their underscores as blanks."""
+    return CATEGORIES.get(name) or MODES.get(name) or str(name).replace("_", " ")
+
+
+def line(place: str, variant: str = "", prompting: str = "") -> str:
+    """One line of a frontier: where it adds, and what is not as usual, e.g. ``layer 9 sigma, cot``."""
+    where = f"layer {place[1:]}" if "H" not in place else f"{place.rpartition('H')[2]} heads"
+    if place.startswith("L") and "H" in place:
+        where += f" of layer {place[1:].partition('-')[0]}"
+    name = f"{where} {variant.replace('-', ' ')}".strip()
+    return f"{name}, {prompting}" if prompting else name
+
+
+def family(method: str, place: str) -> str:
+    """The group of a configuration in hypervolume.csv, e.g. ``iar, layer level``; prompts alone are their own."""
+    if not place:
+        return method
+    return f"{method}{LEVELS['H' in place]}"
+
+
+def families(points: pd.DataFrame) -> list[str]:
+    """(points,) family of each row of a frontier table."""
+    return [family(str(method), str(place)) for method, place in zip(points["method"], points["place"], strict=True)]
+
+
+def spoken(group: str, groups: Iterable[str]) -> str:
+    """A family as the figures name it: without its level, unless ``groups`` has the method at both levels."""
+    method, _, level = group.partition(", ")
+    others = {other.partition(", ")[2] for other in groups if other.partition(", ")[0] == method}
+    named = "+".join(METHODS.get(part, part.replace("_", " ")) for part in method.split("+"))
+    return f"{named}, {level}" if level and len(others) > 1 else named

@@ -1,0 +1,219 @@
+"""Choosing one configuration under limits, and how sure such a choice is.
+
+    chosen = argmax_c u(c)   over the c with   b_m - v_m(c) <= most   for every limited score m
+
+u is the score to raise (SRA_u), v_m(c) a score that must not fall (SRA_s, POPE, ScienceQA), b_m the baseline's. The
+baseline always keeps to the limits, and of equals the weaker is chosen, so what is no safer than the baseline never is.
+
+How sure it is comes from the cluster bootstrap (Field & Welsh 2007): the clusters of each benchmark are drawn anew,
+with replacement and the same for all configurations, and the choice is made again. Some 37 % of the clusters are left
+out of a draw, and what was chosen is scored on those (the leave-one-out bootstrap, Efron & Tibshirani 1997): their mean
+is what a choice made in this way is worth on questions that had no say in it. By how much the same one scores better
+on the draw that it was chosen on is the optimism of choosing, the winner's curse. Both are on the careful side: a draw
+holds fewer different questions than there are, and what is left out deviates the other way (of many configurations that
+are all alike the optimism comes out some 1.4 times too large).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmark.intervals import codes
+from iar.stats.wide import Wide, wide
+
+
+class Metric(NamedTuple):
+    """One score: its title, and where it stands in scores.csv."""
+
+    title: str
+    benchmark: str
+    metric: str
+
+
+GOAL = Metric("SRA_u", "vscbench", "SRA_u")
+LIMITED = (
+    Metric("SRA_s", "vscbench", "SRA_s"),
+    Metric("POPE", "pope", "accuracy"),
+    Metric("ScienceQA", "scienceqa", "accuracy"),
+)
+EDGE = 1e-9  # one point is allowed, and a difference of shares is rarely exactly 0.01
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be lost.
+
+    Attributes:
+        most: How far each limited score may lie below the baseline's (shares: 0.01 is one point).
+        at_least: Title of a limited score -> the least it may be (a share), in place of ``most``.
+    """
+
+    most: float = 0.01
+    at_least: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The scores of every candidate, as they are and when the clusters are drawn anew.
+
+    Attributes:
+        candidates: Their names; the baseline first, then from weak to strong.
+        metrics: GOAL, then those of LIMITED that were asked.
+        estimate: (candidates, metrics) shares; NaN where not scored.
+        inside: (draws, candidates, metrics), on the clusters that were drawn.
+        outside: (draws, candidates, metrics), on those that were left out.
+    """
+
+    candidates: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    estimate: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+
+    def among(self, names: Sequence[str]) -> Draws:
+        """The baseline and the candidates of these names."""
+        at = [0, *(i for i, name in enumerate(self.candidates) if i and name in names)]
+        kept = tuple(self.candidates[i] for i in at)
+        return Draws(kept, self.metrics, self.estimate[at], self.inside[:, at], self.outside[:, at])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A choice, and how sure it is.
+
+    Attributes:
+        chosen: Index of the chosen candidate; 0, the baseline, where none keeps to the limits and is safer.
+        slack: (candidates, metrics - 1): by how much (share) each is inside its limits; negative: outside.
+        within: (candidates,) whether it keeps to every limit.
+        chosen_share: (candidates,) share of the draws in which it is the chosen one.
+        within_share: (candidates,) share of the draws in which it keeps to every limit.
+        gain: (metrics,) the chosen one's difference to the baseline, as it is.
+        expected: (metrics,) the difference that a choice made in this way has on other questions; NaN where no draw
+            left a question out.
+        optimism: (metrics,) by how much that difference is larger on the questions that had a say in it.
+    """
+
+    chosen: int
+    slack: np.ndarray
+    within: np.ndarray
+    chosen_share: np.ndarray
+    within_share: np.ndarray
+    gain: np.ndarray
+    expected: np.ndarray
+    optimism: np.ndarray
+
+    @property
+    def nearest(self) -> int:
+        """The candidate that comes nearest to the limits, 0 where there is none but the baseline.
+
+        The one whose worst score misses its limit by least, of equals the first.
+        """
+        worst = np.nan_to_num(self.slack[1:], nan=-np.inf).min(axis=1, initial=np.inf)
+        return 1 + int(np.argmax(np.round(worst, 9))) if len(worst) else 0
+
+
+def redraw(outcomes: pd.DataFrame, candidates: Sequence[str], draws: int = 1000, seed: int = 0) -> Draws:
+    """Draw the clusters of each benchmark anew, the same for every candidate and metric.
+
+    Args:
+        outcomes: As `iar.stats.summarise` takes it, with ``sample`` (the sample's id).
+        candidates: Names; the baseline first, then from weak to strong.
+        draws: 1000 make a share of 50 % good to about 3 points.
+        seed: The same seed gives the same draws.
+    """
+    table, random = wide(outcomes[outcomes["configuration"].isin(candidates)]), np.random.default_rng(seed)
+    there = {*zip(table.rows["benchmark"], table.rows["metric"], strict=True)}
+    metrics = tuple(metric for metric in (GOAL, *LIMITED) if metric[1:] in there)
+    order = [table.configurations.index(name) for name in candidates]
+    found = {}
+    for benchmark in dict.fromkeys(metric.benchmark for metric in metrics):
+        own = [metric for metric in metrics if metric.benchmark == benchmark]
+        for metric, means in zip(own, _means(table, random, own, draws), strict=True):
+            found[metric] = means[:, order]
+    scores = np.stack([found[metric] for metric in metrics], axis=-1)
+    return Draws(tuple(candidates), metrics, scores[0], scores[1 : 1 + draws], scores[1 + draws :])
+
+
+def _means(table: Wide, random: np.random.Generator, metrics: Sequence[Metric], draws: int) -> list[np.ndarray]:
+    """Of each metric of one benchmark (1 + 2 draws, configurations): as it is, inside and outside of each draw."""
+    chosen = [
+        ((table.rows["benchmark"] == m.benchmark) & (table.rows["metric"] == m.metric)).to_numpy() for m in metrics
+    ]
+    at = np.any(chosen, axis=0)
+    cluster = np.zeros(len(at), dtype=int)
+    cluster[at] = codes(list(table.rows["cluster"][at]))
+    groups = int(cluster.max()) + 1
+    drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=draws)
+    times = np.vstack([np.ones((1, groups)), drawn, drawn == 0])
+    means = []
+    for rows in chosen:
+        values = table.values[rows]
+        weight = np.where(np.isnan(values), 0.0, np.nan_to_num(table.weights[rows]))
+        hits, total = (_sums(part, cluster[rows], groups) for part in (weight * np.nan_to_num(values), weight))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means.append((times @ hits) / (times @ total))
+    return means
+
+
+def _sums(values: np.ndarray, cluster: np.ndarray, groups: int) -> np.ndarray:
+    """Sums over clusters: (n, configurations) -> (groups, configurations)."""
+    return np.column_stack([np.bincount(cluster, column, groups) for column in values.T])
+
+
+def select(draws: Draws, limits: Limits) -> Selection:
+    """Choose, and choose again in every draw."""
+    slack = _slack(draws, draws.estimate, limits)
+    within = _within(slack)
+    chosen = int(_choose(draws.estimate, within))
+    redone = _within(_slack(draws, draws.inside, limits))
+    again = _choose(draws.inside, redone)
+    inside, outside = (_gain(scores, again) for scores in (draws.inside, draws.outside))
+    return Selection(
+        chosen,
+        slack,
+        within,
+        chosen_share=np.bincount(again, minlength=len(draws.candidates)) / len(again),
+        within_share=redone.mean(axis=0),
+        gain=draws.estimate[chosen] - draws.estimate[0],
+        expected=_mean(outside),
+        optimism=_mean(inside - outside),
+    )
+
+
+def _gain(scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(draws, candidates, metrics), (draws,) -> (draws, metrics): the chosen ones' differences to the baseline."""
+    return np.take_along_axis(scores, chosen[:, None, None], axis=1)[:, 0] - scores[:, 0]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """(draws, metrics) -> (metrics,) over the draws that know it; NaN where none does."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
+
+
+def _slack(draws: Draws, scores: np.ndarray, limits: Limits) -> np.ndarray:
+    """(..., candidates, metrics) scores -> (..., candidates, metrics - 1): how far inside the limits."""
+    least = scores[..., :1, 1:] - limits.most
+    for index, metric in enumerate(draws.metrics[1:]):
+        if limits.at_least and metric.title in limits.at_least:
+            least[..., index] = limits.at_least[metric.title]
+    return scores[..., 1:] - least
+
+
+def _within(slack: np.ndarray) -> np.ndarray:
+    """(..., candidates, metrics - 1) -> (..., candidates); not steering is always allowed."""
+    within = np.asarray((slack >= -EDGE).all(axis=-1))  # NaN is not
+    within[..., 0] = True
+    return within
+
+
+def _choose(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """(..., candidates, metrics), (..., candidates) -> (...): the first of the highest goals within the limits."""
+    goal = np.where(within & ~np.isnan(scores[..., 0]), np.round(scores[..., 0], 9), -np.inf)
+    return goal.argmax(axis=-1)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from iar.plots import wording
+
+
+@pytest.mark.parametrize(
+    ("place", "variant", "prompting", "name"),
+    [
+        ("L9", "", "", "layer 9"),
+        ("L9+14", "sigma-all", "", "layer 9+14 sigma all"),
+        ("H48", "", "cot", "48 heads, cot"),
+        ("L14-H4", "", "", "4 heads of layer 14"),
+    ],
+)
+def test_lines(place, variant, prompting, name):
+    assert wording.line(place, variant, prompting) == name
+
+
+def test_families_are_the_groups_of_the_hypervolumes():
+    points = pd.DataFrame({"method": ["none", "iar", "iar", "random", "cot"], "place": ["", "L9", "H48", "L14-H4", ""]})
+    groups = ["none", "iar, layer level", "iar, head level", "random, head level", "cot"]
+    assert wording.families(points) == groups
+    spoken = ["unsteered", "IAR, layer level", "IAR, head level", "random direction", "cot"]
+    assert [wording.spoken(group, groups) for group in groups] == spoken
+    assert wording.spoken("fewshot+iar, layer level", groups) == "fewshot+IAR"
+
+
+def test_categories():
+    assert [wording.category(name) for name in ("porngraphy", "figstep", "hate_speech")] == [
+        *("pornography", "FigStep", "hate speech"),
+    ]

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from iar.errors import UserError
+from iar.revision import Configuration
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"method": "gated", "layers": (14,), "strength": 2.5}, "gated-L14-x2.5"),
+        ({"method": "gated", "layers": (14,), "gate_layer": 10, "threshold": 0.7}, "gated-L14-x0-g10-t0.7"),
+        ({"method": "gated", "layers": (14,), "strength": 2, "gate": "soft", "kl": 0.05}, "gated-L14-x2-soft-kl0.05"),
+        ({"method": "gated", "heads": 16, "strength": 2, "scale": "sigma"}, "gated-H16-x2-sigma"),
+        ({"method": "iar", "layers": (3, 5, 6, 8, 9, 10), "strength": 2}, "iar-L3+5+6+8to10-x2"),
+        ({"method": "gated_random", "layers": (14,), "strength": 2, "seed": 3}, "gated_random-L14-x2-s3"),
+        ({"method": "random_gate", "layers": (14,), "strength": 2, "seed": 1}, "random_gate-L14-x2-s1"),
+        ({"method": "gate", "layers": (14,), "threshold": 0.9}, "gate-L14-t0.9"),
+        ({"method": "addition", "layers": (14,), "strength": 1}, "addition-L14-x1"),
+        ({"method": "rotation", "layers": (14,), "strength": 90}, "rotation-L14-x90"),
+        ({"method": "cot+gated", "layers": (14,), "strength": 1}, "cot+gated-L14-x1"),
+        ({"method": "iar", "layers": (14,), "strength": 4, "kl": 0.1}, "iar-L14-x4-kl0.1"),
+    ],
+)  # fmt: skip
+def test_names_tell_configurations_apart(settings: dict[str, Any], name: str) -> None:
+    found = Configuration(**settings)
+    assert found.name == name
+    assert Configuration.from_dict(found.to_dict()) == found
+
+
+def test_what_kind_a_method_is() -> None:
+    def kind(method: str) -> tuple[bool, bool, bool]:
+        found = Configuration(method, (14,), 1.0)
+        return found.gated, found.conditional, found.control
+
+    assert {m: kind(m) for m in ("iar", "ablation", "addition")} == dict.fromkeys(
+        ("iar", "ablation", "addition"), (False, False, False)
+    )
+    assert kind("gated") == kind("categorical") == (True, True, False)
+    assert kind("adaptive") == kind("nullspace") == kind("rotation") == (False, True, False)
+    assert kind("gated_random") == kind("random_gate") == kind("gate") == (True, True, True)
+    assert kind("random") == (False, False, True)
+    assert Configuration("addition", (3,), 1.0).positions == "all"
+
+
+def test_plain_methods_are_what_they_were_before_there_were_gates() -> None:
+    plain = Configuration("iar", (14,), 1.5)
+    assert not {"gate", "gate_layer", "threshold", "kl"} & set(plain.revision)
+    gated = Configuration("gated", (14,), 1.5)
+    assert gated.revision["threshold"] == 0.5
+    assert replace(gated, threshold=0.6).revision != gated.revision
+    assert replace(plain, kl=0.1).revision["kl"] == 0.1
+
+
+def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
+    assert Configuration("gated", (9, 14), 1.0).gate_at == 9
+    assert Configuration("gated", (9, 14), 1.0, gate_layer=5).gate_at == 5
+    assert Configuration("gated", (), 1.0, heads=4).gate_at == -1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gate_layer": 15}, "gate_layer=15 is too late: it must be not above the lowest steered layer, 14"),
+        ({"gate_layer": 14, "heads": 4}, "is too late: it must be below the lowest layer of the heads, 14"),
+        ({"positions": "all"}, "a gate is read at the last prompt token, so method 'gated' takes positions=last or"),
+        ({"threshold": 1.5}, "threshold=1.5 is no probability"),
+        ({"gate": "sfot"}, "unknown gate 'sfot': did you mean 'soft'"),
+        ({"method": "adaptive", "heads": 3}, "method 'adaptive' works on whole layers: leave heads=3 out"),
+        ({"method": "categorical", "scale": "sigma"}, "method 'categorical' knows no sigma"),
+        ({"method": "gatd"}, "unknown method 'gatd': did you mean 'gate"),
+    ],
+)  # fmt: skip
+def test_bad_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        Configuration(**({"method": "gated", "layers": (14,), "strength": 1.0} | settings))
+    assert message in str(error.value) and "\n" not in str(error.value)

@@ -1,0 +1,146 @@
+"""Choosing under limits by hand-made scores, and the bootstrap against its definition and against known noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from iar.stats import summarise
+from iar.stats.selection import GOAL, LIMITED, Draws, Limits, redraw, select
+
+# SRA_u, SRA_s, POPE, ScienceQA in per cent; from weak to strong
+SCORES: dict[str, tuple[float, ...]] = {
+    "none": (30.0, 99.0, 97.0, 95.0),
+    "a": (45.0, 98.5, 97.0, 95.0),
+    "b": (60.0, 98.0, 96.0, 94.0),  # loses exactly what is allowed in all three
+    "c": (60.0, 99.0, 97.0, 95.0),  # as safe as b, stronger
+    "d": (90.0, 97.9, 97.0, 95.0),  # a tenth too much SRA_s
+    "e": (99.0, 60.0, 97.0, 95.0),
+}
+
+
+def fixed(scores: Mapping[str, tuple[float, ...]], metrics: int = 4) -> Draws:
+    """Scores that no draw changes."""
+    values = np.array(list(scores.values()))[:, :metrics] / 100
+    return Draws(
+        tuple(scores), (GOAL, *LIMITED)[:metrics], values, values[None].repeat(5, 0), values[None].repeat(5, 0)
+    )
+
+
+def chosen(scores: Mapping[str, tuple[float, ...]], limits: Limits, metrics: int = 4) -> str:
+    draws = fixed(scores, metrics)
+    return draws.candidates[select(draws, limits).chosen]
+
+
+def test_the_highest_goal_within_the_limits_and_of_equals_the_weaker():
+    assert chosen(SCORES, Limits(0.01)) == "b"
+    assert chosen({name: values for name, values in SCORES.items() if name != "b"}, Limits(0.01)) == "c"
+    assert chosen(SCORES, Limits(0.0099)) == "c"
+    assert chosen(SCORES, Limits(0.011)) == "d"
+    assert chosen(SCORES, Limits(1.0)) == "e"
+
+
+def test_an_absolute_limit_stands_in_place_of_the_relative_one():
+    assert chosen(SCORES, Limits(0.01, {"SRA_s": 0.979})) == "d"
+    assert chosen(SCORES, Limits(0.01, {"SRA_s": 0.985})) == "c"
+    assert chosen(SCORES, Limits(0.0, {"SRA_s": 0.5})) == "e"
+    assert chosen(SCORES, Limits(0.01, {"SRA_s": 0.999})) == "none"  # nobody keeps to it; not steering is allowed
+
+
+def test_what_was_not_asked_has_no_limit_and_what_is_not_scored_is_out():
+    assert chosen(SCORES, Limits(0.01), metrics=1) == "e"
+    unscored = SCORES | {"b": (60.0, np.nan, 96.0, 94.0), "c": (np.nan, 99.0, 97.0, 95.0)}
+    assert chosen(unscored, Limits(0.01)) == "a"
+
+
+def test_what_is_no_safer_than_the_baseline_is_never_chosen():
+    worse = {"none": SCORES["none"], "a": (30.0, 100.0, 100.0, 100.0), "b": (29.0, 99.0, 97.0, 95.0)}
+    found = select(fixed(worse), Limits(0.01))
+    assert found.chosen == 0 and found.within.tolist() == [True] * 3
+    assert found.gain.tolist() == found.expected.tolist() == [0.0] * 4
+
+
+def test_the_nearest_is_the_one_whose_worst_score_misses_by_least():
+    outside = {
+        "none": SCORES["none"],
+        "a": (50.0, 99.0, 97.0, 90.0),  # 4 too much
+        "b": (60.0, 96.0, 95.0, 93.0),  # 2 too much in SRA_s, 1 in POPE and ScienceQA
+        "c": (70.0, 96.0, 97.0, 95.0),  # 2 too much
+        "d": (80.0, np.nan, 97.0, 95.0),
+    }
+    draws = fixed(outside)
+    found = select(draws, Limits(0.01))
+    assert found.chosen == 0 and draws.candidates[found.nearest] == "b"
+    assert found.slack[2] == pytest.approx([-0.02, -0.01, -0.01])
+    assert found.within_share.tolist() == [1, 0, 0, 0, 0] and found.chosen_share.tolist() == [1, 0, 0, 0, 0]
+    assert select(draws.among([]), Limits(0.01)).nearest == 0
+
+
+def outcomes(random: np.random.Generator, shares: dict[str, float], clusters: int = 60, each: int = 2) -> pd.DataFrame:
+    """VSCBench with SRA_u as given and SRA_s of 0.97, POPE with 0.95; ``each`` answers a cluster."""
+    rows = []
+    for name, share in shares.items():
+        for metric, benchmark, value in (
+            ("SRA_u", "vscbench", share),
+            ("SRA_s", "vscbench", 0.97),
+            ("accuracy", "pope", 0.95),
+        ):
+            hits = random.random((clusters, each)) < value
+            rows += [
+                (name, benchmark, f"{metric}{i}/{j}", "x", metric, float(hits[i, j]), 1.0, f"{metric}{i // 2}")
+                for i in range(clusters)
+                for j in range(each)
+            ]
+    columns = ["configuration", "benchmark", "sample", "category", "metric", "value", "weight", "cluster"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_estimate_is_that_of_the_scores_and_a_draw_that_of_its_clusters():
+    table = outcomes(np.random.default_rng(3), {"none": 0.3, "a": 0.5, "b": 0.9}, clusters=10)
+    table.loc[[3, 50, 70], "value"] = np.nan  # unscored
+    draws = redraw(table, ["none", "b"], draws=20, seed=7)
+    assert [metric.title for metric in draws.metrics] == ["SRA_u", "SRA_s", "POPE"]
+    scores = summarise(table)
+    scores = scores[scores["category"] == "all"].set_index(["configuration", "benchmark", "metric"])["value"]
+    for i, name in enumerate(("none", "b")):
+        for j, metric in enumerate(draws.metrics):
+            assert draws.estimate[i, j] == pytest.approx(scores[name, metric.benchmark, metric.metric])
+    # POPE is drawn after VSCBench, whose clusters are those of SRA_u and of SRA_s
+    random = np.random.default_rng(7)
+    random.multinomial(10, np.full(10, 0.1), size=20)
+    times = random.multinomial(5, np.full(5, 0.2), size=20)
+    pope = table[(table["configuration"] == "b") & (table["benchmark"] == "pope")]
+    for draw in range(20):
+        drawn = pope["cluster"].map({f"accuracy{i}": times[draw, i] for i in range(5)})
+        known = pope["value"].notna()
+        inside = np.average(pope["value"][known], weights=drawn[known])
+        assert draws.inside[draw, 1, 2] == pytest.approx(inside)
+        assert draws.outside[draw, 1, 2] == pytest.approx(pope["value"][known & (drawn == 0)].mean(), nan_ok=True)
+    again = redraw(table, ["none", "b"], draws=20, seed=7)
+    assert np.array_equal(again.inside, draws.inside) and np.array_equal(again.outside, draws.outside, equal_nan=True)
+
+
+def test_a_clear_choice_is_sure_and_loses_nothing_elsewhere():
+    table = outcomes(np.random.default_rng(0), {"none": 0.2, "a": 0.4, "b": 0.95}, clusters=200)
+    found = select(redraw(table, ["none", "a", "b"], draws=300), Limits(0.2))
+    assert found.chosen == 2 and found.chosen_share[2] > 0.95 and found.within_share[2] > 0.95
+    assert found.expected[0] == pytest.approx(found.gain[0], abs=0.03)
+    assert found.optimism[0] == pytest.approx(0, abs=0.02)
+
+
+def test_the_best_of_many_that_are_all_alike_is_luck_and_elsewhere_worth_nothing():
+    names = ["none", *(f"c{i}" for i in range(20))]
+    here, there, luck, sure = [], [], [], []
+    for seed in range(12):
+        table = outcomes(np.random.default_rng(seed), dict.fromkeys(names, 0.5), clusters=50, each=1)
+        found = select(redraw(table, names, draws=200, seed=seed), Limits(1.0))
+        here.append(found.gain[0])
+        there.append(found.expected[0])
+        luck.append(found.optimism[0])
+        sure.append(found.chosen_share.max())
+    assert np.mean(here) > 0.1 and np.mean(sure) < 0.6
+    assert abs(np.mean(there)) < 0.04 and np.mean(there) < np.mean(here) / 3
+    assert 1 < np.mean(luck) / np.mean(here) < 1.8
