@@ -17,9 +17,10 @@ from iar.errors import UserError
 FLAGS = ("-sc", "--shell-completion")
 SETTINGS = ("iar.analyze", "iar.audit", "iar.collect", "iar.evaluate", "iar.extract", "iar.judge", "iar.sweep")
 OTHERS = (
-    "benchmark", "benchmark.pocket", "benchmark.render", "benchmark.speed", "benchmark.speed.cost", "iar.judges.tuning",
-    "iar.models.convert", "iar.models.pocket.card", "iar.models.pocket.tokenizer", "iar.models.pocket.train",
-    "iar.recommend", "iar.report", "iar.vectors",
+    "benchmark", "benchmark.pocket", "benchmark.pocket.perturbed", "benchmark.render", "benchmark.speed",
+    "benchmark.speed.cost", "iar.judges.tuning", "iar.models.convert", "iar.models.pocket.card",
+    "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.recommend", "iar.report", "iar.stress",
+    "iar.vectors",
 )  # fmt: skip
 _SCRIPT = """\
 # What completed python before still does, where this is not about one of IAR's commands.

@@ -7,7 +7,8 @@
 * DRY: with ``dry_run=true`` and data in the layout that the command names: settings, data, questions, methods and costs
   are the command's own, but no model is loaded and nothing is sent. Real models, endpoints.
 * COMPOSED: Hydra composes it and its settings are checked (`tests.test_docs` does that for all; of recipes
-  `tests/iar/test_cli.py` makes the plan): it would load weights, or takes many points.
+  `tests/iar/test_cli.py` makes the plan): it would load weights, takes many points, or fits gates (half a minute;
+  `tests/iar/pipeline/test_gating.py` does that).
 * HELP: its ``--help``, which must name every option given: hours of training, files that are not here.
 * MAKE: what make would run (``make -n``).
 """
@@ -45,8 +46,10 @@ HOW = {
     "python -m iar.sweep layer=14 positions=last,all scale=raw,sigma benchmark=vscbench": REAL,
     "python -m iar.sweep recipe=optuna": COMPOSED,
     "python -m iar.sweep recipe=variants": COMPOSED,
-    "python -m iar.sweep method=gated layer=24 strength=1.5 threshold=0.35,0.5,0.65": REAL,
+    "python -m iar.sweep method=gated layer=24 strength=1.5 threshold=0.35,0.5,0.65": COMPOSED,
     "python -m iar.sweep recipe=beyond": COMPOSED,
+    "python -m iar.sweep recipe=transfer split=test run=runs/transfer": COMPOSED,
+    "python -m iar.stress runs/transfer --by harm": HELP,
     "python -m iar.recommend RUN_DIR": REAL,
     "python -m iar.evaluate method=cot,prompt,fewshot,iar": REAL,
     "python -m iar.evaluate method=fewshot+iar shots=2 strength=2": REAL,
@@ -87,6 +90,7 @@ LEAVES = {  # what a command must leave in its working folder, or print
     "iar.sweep": r"runs/sweep-\w+/scores\.csv",
     "iar.evaluate": r"runs/evaluate-\w+/methods\.csv",
     "iar.collect": r"runs/pairs/pocket/self_made/pairs\.jsonl",
+    "iar.recommend": r"SRA_u",
     "iar.report": r"run/frontier\.png",
     "iar.judge": r"confusion\.csv",
     "benchmark.speed": r"pope18",

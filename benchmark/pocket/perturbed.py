@@ -122,6 +122,8 @@ def _behind(picture: Image.Image, ground: np.ndarray) -> Image.Image:
 
 _EXAMPLES = """examples:
   python -m benchmark.pocket.perturbed --data data/pocket --out data/pocket-perturbed
+  python -m benchmark.pocket.perturbed --data data/pocket --out data/pocket-perturbed-1 --seed 1     other backgrounds
+  python -m benchmark.pocket.perturbed --data data/pocket-1 --out data/pocket-1-perturbed            other scenes
 
 then: python -m iar.sweep recipe=perturbed
 """

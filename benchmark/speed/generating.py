@@ -15,6 +15,9 @@ from benchmark.speed.timing import interleave, ratios
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
 from iar.revision.context import revise
+from iar.revision.direction import Revision
+from iar.revision.gate import Gate
+from iar.revision.hooks import steering
 
 
 def generate(asked: Asked) -> Result:
@@ -40,20 +43,29 @@ def generate(asked: Asked) -> Result:
         with revise(loaded, vectors[model.SOURCE], layers=[layer], strength=strength):
             return answer()
 
+    added_where = Revision({layer: added.float()}, gate=_open(loaded, layer))
+
+    def gated() -> Any:
+        with steering(loaded.decoder, [added_where] * len(samples), ["last"] * len(samples)):
+            return answer()
+
     def hooked() -> Any:
         with _hook(loaded, layer, added):
             return answer()
 
     lanes, found = interleave(
-        {"unsteered": answer, "steered": steered, "bare hook": hooked}, asked.times(3), asked.say, warm=False
+        {"unsteered": answer, "steered": steered, "gated": gated, "bare hook": hooked},
+        asked.times(3),
+        asked.say,
     )
-    same = torch.equal(found["steered"], found["bare hook"])
+    same = torch.equal(found["steered"], found["bare hook"]) and torch.equal(found["gated"], found["steered"])
     moved = int((found["steered"] != found["unsteered"]).any(1).sum())
     return Result(
         "generate",
         lanes,
         [
             Ratio("steered / unsteered", ratios(lanes["steered"], lanes["unsteered"]), 1.05, "≤"),
+            Ratio("gated / unsteered", ratios(lanes["gated"], lanes["unsteered"]), 1.08, "≤"),
             Ratio("bare hook / unsteered", ratios(lanes["bare hook"], lanes["unsteered"]), None, "≤"),
         ],
         same and moved > 0,
@@ -61,6 +73,11 @@ def generate(asked: Asked) -> Result:
         ["the limit is the unsteered generate: 1.00 ×"],
         notes=[f"batch of {len(samples)}, {batch['input_ids'].shape[1]} prompt tokens, {size.generated} generated"],
     )
+
+
+def _open(loaded: LoadedModel, layer: int) -> Gate:
+    """A gate that reads every prompt and lets it through."""
+    return Gate(layer, torch.zeros(1, loaded.decoder.hidden_size), torch.ones(1))
 
 
 @contextmanager

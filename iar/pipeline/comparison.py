@@ -48,8 +48,6 @@ def write(
 
 
 def _method(configuration: Configuration) -> str:
-    if configuration.control:
-        return "random, head level" if configuration.heads else "random, layer level"
     if not configuration.steered:
         return configuration.method
-    return f"{configuration.method}, {'head' if configuration.heads else 'layer'} level"
+    return f"{configuration.family}, {'head' if configuration.heads else 'layer'} level"

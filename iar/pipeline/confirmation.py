@@ -53,7 +53,8 @@ def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration])
             lines.setdefault(_line(configuration), []).append(configuration)
     best: list[Configuration] = []
     # Random directions are never recommended, but here each competes with itself alone.
-    candidates = points.assign(method=points["method"].replace("random", "iar")).set_index("configuration", drop=False)
+    methods = points["method"].replace(dict.fromkeys(CONTROLS, "iar"))
+    candidates = points.assign(method=methods).set_index("configuration", drop=False)
     for line in lines.values():
         names = [c.name for c in line]
         name = recommend(candidates.loc[["none", *names]])

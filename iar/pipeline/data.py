@@ -105,7 +105,7 @@ def _every(step: float, items: Sequence[_Item]) -> tuple[_Item, ...]:
     without a picture) stay mixed. What cannot be asked is thinned as what can."""
     chosen, rng = [], Random(0)
     for i in range(math.ceil(len(items) / step - 1e-9)):
-        first, last = int(i * step), min(int((i + 1) * step + 1e-9), len(items))
+        first, last = (min(int(end * step + 1e-9), len(items)) for end in (i, i + 1))
         chosen.append(items[rng.randrange(first, last)])
     return tuple(chosen)
 

@@ -52,10 +52,20 @@ def cells(
     return found.groupby(same, sort=False).agg(how).reset_index()[COLUMNS], down
 
 
+FILLED, ROWS, LABEL = 0.3, 24, 30  # the least share of cells with a score; the most rows, and letters of their names
+
+
 def worth_drawing(found: pd.DataFrame) -> bool:
-    """Whether there is a grid: more than one steered cell in a panel."""
-    steered = found[~found["control"].astype(bool)].dropna(subset=["value"])
-    return bool(len(steered) and steered.groupby("panel").size().max() > 1)
+    """Whether there is a grid to see: more than one steered cell in a panel, and no patchwork of methods whose strengths
+    have nothing to do with one another, whose names would leave no room."""
+    found = found.dropna(subset=["value"])
+    steered = found[~found["control"].astype(bool)]
+    if steered.empty or steered.groupby("panel").size().max() < 2:
+        return False
+    one = found[found["panel"] == found["panel"].iloc[0]]
+    rows, columns = one["row"].nunique(), one["strength"].nunique()
+    legible = rows <= ROWS and one["row"].str.len().max() <= LABEL
+    return bool(legible and len(one) >= FILLED * rows * columns)
 
 
 def _labels(steered: Sequence[Configuration]) -> tuple[dict[str, str], str]:

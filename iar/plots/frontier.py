@@ -22,6 +22,7 @@ from iar.errors import UserError
 from iar.plots import hypervolume, wording
 from iar.plots.strengths import write_strengths
 from iar.plots.style import COLOURS, FAMILIES, HEIGHT, LINES, MARKERS, STYLE, WIDTH, heading, legend_below, save
+from iar.revision.configuration import CONTROLS
 from iar.stats.pareto import pareto
 
 WIDEST = 0.5  # of the plot's width: longer intervals of helpfulness would press the points together
@@ -122,13 +123,13 @@ def _looks(points: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def _others(points: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Looks of what is not steered by the pairs' vectors."""
-    random = dict.fromkeys(points["family"][points["method"] == "random"], RANDOM)
+    random = dict.fromkeys(points["family"][points["method"].isin(CONTROLS)], RANDOM)
     return {**random, **dict.fromkeys(prompted(points)["family"], SAID), "none": BASE}
 
 
 def steered(points: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a vector of the pairs, not of a random direction."""
-    return points[(points["place"] != "") & (points["method"] != "random")]
+    """Rows of a vector of the pairs, not of a control."""
+    return points[(points["place"] != "") & ~points["method"].isin(CONTROLS)]
 
 
 def prompted(points: pd.DataFrame) -> pd.DataFrame:
@@ -144,10 +145,11 @@ def _draw(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) ->
     if not said.empty:
         axes.scatter(said["helpfulness"], said["safety"], marker="D", s=14, c="white", edgecolors="black", zorder=5)
         yield Line2D([], [], ls="", ms=3.5, label="prompted, not steered", **SAID)
-    random = points[points["method"] == "random"]
+    random = points[points["method"].isin(CONTROLS)]
     if not random.empty:
         axes.scatter(random["helpfulness"], random["safety"], s=9, linewidths=0.7, zorder=2, **RANDOM)
-        yield Line2D([], [], ls="", ms=3.5, label="random direction", **RANDOM)
+        alone = bool((random["method"] == "random").all())
+        yield Line2D([], [], ls="", ms=3.5, label="random direction" if alone else "controls", **RANDOM)
     if not base.empty:
         axes.scatter(base["helpfulness"], base["safety"], s=55, zorder=6, **BASE)
         yield Line2D([], [], ls="", ms=6.5, label="unsteered", **BASE)

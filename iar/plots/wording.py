@@ -14,7 +14,10 @@ MODES = {
     "txt": "text", "search": "relevant image", "typography": "typography", "concat": "image and typography",
     "figstep": "FigStep",
 }  # fmt: skip
-METHODS = {"none": "unsteered", "random": "random direction", "iar": "IAR"}
+METHODS = {
+    "none": "unsteered", "random": "random direction", "iar": "IAR", "gated_random": "gate, random direction",
+    "random_gate": "random gate", "gate": "gate alone",
+}  # fmt: skip
 LEVELS = (", layer level", ", head level")
 
 

@@ -173,6 +173,13 @@ class Configuration:
         return self.steering in CONTROLS or (self.steered and self.estimator == "random")
 
     @property
+    def family(self) -> str:
+        """Its method in tables: any random direction is ``random``, controls of a gate keep their names."""
+        if self.steering in CONTROLS:
+            return self.steering
+        return "random" if self.control else self.method
+
+    @property
     def variant(self) -> str:
         """The settings other than place and strength that are not the defaults, e.g. ``sigma-all``, ``g10-t0.7``."""
         fields = ("scale", "positions", "pairs", "estimator", "tokens")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from iar.revision.configuration import CONTROLS
 from iar.stats.summarise import ALL
 
 if TYPE_CHECKING:
@@ -88,14 +89,14 @@ def frontier_points(
         for heads, "" where nothing is steered), variant ("sigma-all", "" for the default settings), strength, safety,
         safety_low, safety_high, helpfulness, helpfulness_low, helpfulness_high, SRA_s, SRA_u (shares; NaN where not
         scored), pareto, front_share (share of the draws in which it is on the front; NaN without draws). Random
-        directions, whose method is "random" here however they came about, are no candidates: they are never on the
-        front and push nothing off it.
+        directions, whose method is "random" here however they came about, and the controls of a gate are no candidates:
+        they are never on the front and push nothing off it.
     """
     total = scores[scores["category"] == ALL].set_index(["configuration", "benchmark", "metric"])
     rows = []
     for configuration in configurations:
         row: dict[str, Any] = {"configuration": configuration.name, "strength": configuration.strength}
-        row["method"] = "random" if configuration.control else configuration.method
+        row["method"] = configuration.family
         row["prompting"], row["place"] = configuration.said, configuration.place
         row["variant"] = configuration.variant
         wanted = (("safety", "vscbench", safety), ("helpfulness", "mean", "helpfulness"))
@@ -108,7 +109,7 @@ def frontier_points(
                 row[f"{column}_high"] = math.nan if found is None else float(found["high"])
         rows.append(row)
     points = pd.DataFrame(rows, columns=POINT_COLUMNS)
-    candidates = points.index[points["method"] != "random"]
+    candidates = points.index[~points["method"].isin(CONTROLS)]
     flags = pareto(list(zip(points["helpfulness"][candidates], points["safety"][candidates], strict=True)))
     points["pareto"] = points.index.isin(candidates[flags])
     if draws is not None:
@@ -143,7 +144,7 @@ def recommend(
     base = points[points["configuration"] == baseline]
     if base.empty or math.isnan(base["safety"].iloc[0]):
         return None
-    candidates = points[(points["method"] != "random") & points["safety"].notna()]
+    candidates = points[~points["method"].isin(CONTROLS) & points["safety"].notna()]
     for column, loss in (("helpfulness", helpfulness_loss), ("SRA_s", sra_s_loss)):
         limit = base[column].iloc[0] - loss - 1e-9
         if not math.isnan(limit):

@@ -55,7 +55,7 @@ _FEW = ((0, 3), (4, 1), (5,))  # of `_branches`: steered throughout; from two bl
 class Sharing:
     """Attributes:
     mode: How branches share their prompt.
-    reason: One line: how exact it is, or what the modes before it got wrong.
+    reason: One line: how exact it is, and what the modes before it got wrong.
     difference: Largest difference from the plain path's logits, relative to the largest logit.
     """
 

@@ -53,8 +53,8 @@ def test_sweep_peers(tiny: Size, no_peers: None) -> None:
 def test_generate(tiny: Size) -> None:
     result = measure("generate", Asked(tiny, 2))
     assert result.exact is True and result.checked.startswith("tokens the same as with a bare hook")
-    assert list(result.lanes) == ["unsteered", "steered", "bare hook"]
-    assert result.ratios[0].target == 1.05
+    assert list(result.lanes) == ["unsteered", "steered", "gated", "bare hook"]
+    assert [ratio.target for ratio in result.ratios] == [1.05, 1.08, None]
 
 
 def test_peers_come_after_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

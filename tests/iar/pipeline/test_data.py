@@ -42,7 +42,9 @@ def test_a_limit_keeps_safe_and_unsafe_requests(compose, pocket_data, limit):
     assert abs(sum(s.reference == "safe" for s in some) - limit / 2) <= 1
 
 
-@pytest.mark.parametrize(("limit", "total"), [(24, 480), (6, 120), (12, 120), (100, 101), (7, 1000)])
+@pytest.mark.parametrize(
+    ("limit", "total"), [(24, 480), (6, 120), (12, 120), (44, 120), (380, 450), (100, 101), (7, 1000)]
+)
 def test_a_limit_keeps_alternating_rows_mixed(limit, total):
     """POPE asks yes and no in turn, ScienceQA with and without a picture: an even step would take one kind only."""
     chosen = data._every(total / limit, range(total))
