@@ -56,8 +56,8 @@ FILLED, ROWS, LABEL = 0.3, 24, 30  # the least share of cells with a score; the 
 
 
 def worth_drawing(found: pd.DataFrame) -> bool:
-    """Whether there is a grid to see: more than one steered cell in a panel, and no patchwork of methods whose strengths
-    have nothing to do with one another, whose names would leave no room."""
+    """Whether there is a grid to see: more than one steered cell in a panel, and no patchwork of methods whose
+    strengths have nothing to do with one another, and whose names would leave no room."""
     found = found.dropna(subset=["value"])
     steered = found[~found["control"].astype(bool)]
     if steered.empty or steered.groupby("panel").size().max() < 2:

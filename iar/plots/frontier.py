@@ -6,6 +6,7 @@ own front. Below, every method's hypervolume with its interval. Read in grey pri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from iar.plots.style import COLOURS, FAMILIES, HEIGHT, LINES, MARKERS, STYLE, WI
 from iar.revision.configuration import CONTROLS
 from iar.stats.pareto import pareto
 
+NEAR, MOST = 10, 0.7  # points of helpfulness below the best, in which at least this share of the points must lie
 WIDEST = 0.5  # of the plot's width: longer intervals of helpfulness would press the points together
 SHARES = ("safety", "safety_low", "safety_high", "helpfulness", "helpfulness_low", "helpfulness_high")
 RANDOM: dict[str, Any] = {"color": "0.6", "marker": "x"}
@@ -45,7 +47,7 @@ def frontier(
     Args:
         points: As `iar.stats.frontier_points` returns them: configuration, method, prompting, place, variant, strength,
             safety, helpfulness, each with _low and _high (the latter's may be missing), pareto; shares from 0 to 1.
-            Rows with NaN are left out.
+            Rows with NaN are left out, and so are few points far to the left of many: the legend counts them.
         path_without_suffix: Where to write; the folder is made.
         safety_label: Name of the safety score, e.g. ``SRA_a`` or ``SRA_u``.
         title: Above the figure.
@@ -69,7 +71,8 @@ def frontier(
     texts = {name: drawn[name].fillna("") for name in ("prompting", "place", "variant")}  # as read from a file
     drawn = drawn.assign(**texts, **{name: 100 * drawn[name] for name in SHARES if name in drawn})
     drawn = drawn.assign(family=wording.families(drawn))
-    looks = _looks(drawn)
+    looks, far = _looks(drawn), _far(drawn)
+    drawn = drawn[~far]
     areas = None if hypervolumes is None else hypervolume.rows(hypervolumes)
     if areas is not None:
         areas = areas[areas["group"].isin(set(drawn["family"]))]
@@ -85,6 +88,9 @@ def frontier(
         else:
             axes = figure.add_subplot()
         handles = list(_draw(axes, drawn, looks))
+        if far.any():
+            least = math.floor(drawn["helpfulness"].min())
+            handles.append(Line2D([], [], ls="", label=f"{far.sum()} points below {least} % not shown"))
         axes.set_xlabel("helpfulness: mean of POPE and ScienceQA accuracy (%)")
         axes.set_ylabel(f"safety: {_score(safety_label)} (%)")
         heading(figure, title)
@@ -99,6 +105,13 @@ def frontier(
             axes, canvas, drawn, {name: look["color"] for name, look in _colours(drawn, looks)}, recommended
         )
         return save(figure, Path(path_without_suffix))
+
+
+def _far(points: pd.DataFrame) -> pd.Series:
+    """(points,) whether so few lie so far to the left that the others would be drawn as one column."""
+    far = points["helpfulness"] < points["helpfulness"].max() - NEAR
+    far &= (points["method"] != "none") & ~points["pareto"].astype(bool)
+    return far if far.mean() <= 1 - MOST and len(points) > 10 else far & False
 
 
 def _score(label: str) -> str:

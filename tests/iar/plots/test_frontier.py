@@ -207,3 +207,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write the figure"):
         frontier(points(), tmp_path / "file" / "frontier")
+
+
+def test_few_points_far_to_the_left_of_many_are_counted_not_drawn(drawn, tmp_path):
+    table = pocket()
+    far = table[table["configuration"] == "iar-L9-x2.5"].assign(configuration="far", helpfulness=0.40, pareto=False)
+    frontier(pd.concat([table, far]), tmp_path / "f")
+    axes = drawn[0].axes[0]
+    assert axes.get_xlim()[0] > 90
+    assert "1 points below 97 % not shown" in [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    frontier(pd.concat([table.head(3), far]), tmp_path / "few")  # of so few none is left out
+    assert drawn[1].axes[0].get_xlim()[0] < 40
