@@ -22,6 +22,7 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 FOLDS = 5
@@ -47,6 +48,7 @@ class Fit:
     scores: Tensor
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # threads wait for one another longer than such small fits take
 def fit(values: Tensor, labels: Tensor, folds: Tensor) -> Fit:
     """The probe of one layer; the same input gives the same probe.
 

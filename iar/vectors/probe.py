@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from iar.vectors.statistics import Sample
@@ -42,6 +43,7 @@ def held_out(sample: Sample) -> Tensor:
     return sample.keys >= pairs[min(math.ceil(len(pairs) * (1 - HELD_OUT)), len(pairs) - 1)]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # threads wait for one another longer than such small fits take
 def fit(sample: Sample) -> Probes:
     """Fit a logistic regression a site; the same sample gives the same probes."""
     fitted = ~held_out(sample).numpy()
