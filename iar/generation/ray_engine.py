@@ -64,8 +64,8 @@ class RayEngine:
             UserError: An image cannot be read.
         """
         model = self._described["model"]["digest"]
-        vectors = self._described["vectors"] | self._described["gates"]
-        strength = self._described["strengths"].get(configuration.name)
+        vectors = self._described["vectors"] | self._described.get("gates", {})
+        strength = self._described.get("strengths", {}).get(configuration.name)
         conversation = self.compose(sample, configuration)
         return answer_key(conversation, configuration, max_new_tokens, model=model, vectors=vectors, strength=strength)
 

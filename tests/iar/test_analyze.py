@@ -44,7 +44,7 @@ def test_all_parts_and_again_the_same_bytes(settings, command, tmp_path, tiny, r
     done = command("analyze", *settings)
     assert done.code == 0, done.err
     expected = {f"{name}.csv" for name in TABLES} | {f"{name}.{end}" for name in FIGURES for end in ("png", "pdf")}
-    assert {Path(file).name for file in done.out.split()} == expected | {"analysis.json"}
+    assert {Path(file).name for file in done.out.split()} == expected | {"analysis.json", "heads.csv"}
     assert all((tmp_path / file).is_file() for file in done.out.split())
 
     again = command("analyze", *settings[:-1], "run=s", "parts=[agreement,norms]")

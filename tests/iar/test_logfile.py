@@ -71,7 +71,10 @@ def test_keys_are_hidden(log, tmp_path, monkeypatch):
     )
 
 
-def test_warnings_of_python_and_of_libraries(log, tmp_path, recwarn, capsys):
+def test_warnings_of_python_and_of_libraries(log, tmp_path, recwarn, capsys, monkeypatch):
+    logging.disable(logging.NOTSET)  # tests of other commands may have left it otherwise
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+    monkeypatch.setattr(logging.getLogger("some.library"), "disabled", False)
     handlers, shown = list(logging.getLogger().handlers), warnings.showwarning
     with logfile.command():
         logfile.open_in(tmp_path / "r")

@@ -53,7 +53,7 @@ def cached(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_only_what_is_missing_is_sent_again(chat_server: Make, key: str, tmp_path: Path, end: signal.Signals) -> None:
-    server = chat_server(lambda messages: messages[0]["content"].upper(), delay=0.05)
+    server = chat_server(lambda messages: messages[0]["content"].upper(), delay=0.2)
     process = start(server, tmp_path, "read")
     until(lambda: len(server.calls) >= 20)
     os.kill(process.pid, end)
