@@ -14,7 +14,9 @@ from tests.doc_commands import ROOT
 from tests.iar.conftest import command, pocket_data, tiny_vectors  # noqa: F401  (fixtures)
 
 PAGE = ROOT / "docs/formats.md"
-COMPARED = {"compare-A.csv", "compare-A-labels.csv"}  # of two runs: tests/iar/pipeline/test_compare.py
+# Of two runs, of the stress test, of the report; tests/iar/pipeline/test_compare.py, test_stress.py, tests/iar/explorer
+COMPARED = {"compare-A.csv", "compare-A-labels.csv", "report.html", "report_files/"}
+COMPARED |= {"stress-BY.csv", "stress-BY-errors.csv", "stress-BY.md"}
 TEXT = (".csv", ".jsonl", ".json", ".md", ".tex", ".txt")
 TABLES = ("scores", "differences", "frontier", "hypervolume", "timings")
 

@@ -28,7 +28,7 @@ def small_page(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Pat
     return explorer.write(small_run, tmp_path_factory.mktemp("page") / "report.html")[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as it is open, an event loop runs in this thread, which other tests need
 def chromium() -> Iterator[Any]:
     """A headless browser of the system; skips where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -84,7 +84,7 @@ def look(chromium: Any) -> Iterator[Watched]:
     assert not watched.wrong, watched.wrong
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _opened(chromium: Any, small_page: Path) -> Iterator[tuple[Watched, Any]]:
     watched = Watched(chromium)
     yield watched, watched(small_page)
