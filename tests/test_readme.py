@@ -64,6 +64,7 @@ HOW = {
     "python -m benchmark ls": REAL,
     "python -m benchmark.render figstep --help": REAL,
     "python -m benchmark.pocket --out DIR": REAL,
+    "python -m benchmark.pocket.perturbed --data data/pocket --out data/pocket-perturbed": HELP,
     f"python -m iar.sweep model=llava-1.5-7b {FOLDER} {GRID}": DRY,
     f"python -m iar.sweep model=llava-1.5-7b model.path=/models/llava {FOLDER}": DRY,
     f"python -m iar.sweep model=vlguard-7b model.quantization=4bit {FOLDER}": DRY,
