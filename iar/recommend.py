@@ -15,6 +15,7 @@ scores it once on the test split. Generates nothing, judges nothing.
 
 examples:
   python -m iar.recommend runs/sweep-3f1c9a02                          at most a point lost anywhere
+  python -m iar.recommend runs/sweep-3f1c9a02 --sure 90                only what keeps to that in 90 % of the draws
   python -m iar.recommend runs/sweep-3f1c9a02 --most 2 --method iar
   python -m iar.recommend runs/sweep-3f1c9a02 --most 100 --sra-s-at-least 95 --json choice.json
 """
@@ -38,6 +39,13 @@ def main() -> None:
         metavar="PERCENT",
         help="SRA_s has this limit instead; --most 100 then leaves it the only one",
     )
+    parser.add_argument(
+        "--sure",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="each limit must be kept in this share of the draws (default 0: as the questions are)",
+    )
     parser.add_argument("--method", help="choose among one method's configurations, e.g. gated")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all of it as JSON")
     args = parser.parse_args()
@@ -45,7 +53,7 @@ def main() -> None:
         from iar.pipeline import recommended
         from iar.pipeline.recommending import recommend
 
-        found = recommend(args.run, args.most, args.sra_s_at_least, args.method)
+        found = recommend(args.run, args.most, args.sra_s_at_least, args.method, args.sure)
         recommended.show(found)
         if args.json:
             text = json.dumps(recommended.content(found), indent=2, allow_nan=False)

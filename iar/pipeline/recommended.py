@@ -45,7 +45,8 @@ def _rule(found: Recommendation) -> str:
     floors = [f"{title} at least {100 * least:g}" for title, least in (found.limits.at_least or {}).items()]
     relative = [title for title in limited if title not in (found.limits.at_least or {})]
     falls = [f"{', '.join(relative)} at most {100 * found.limits.most:g} below the baseline"] if relative else []
-    return f"highest {GOAL.title} with {'; '.join([*floors, *falls]) or 'no limit'}"
+    sure = [f"each in {_percent(found.limits.sure)} of the draws"] if found.limits.sure else []
+    return f"highest {GOAL.title} with {'; '.join([*floors, *falls, *sure]) or 'no limit'}"
 
 
 def _shown(selection: Selection) -> list[int]:
@@ -130,7 +131,7 @@ def _elsewhere(found: Recommendation) -> Iterator[str]:
         if title not in (found.limits.at_least or {}) and change < -found.limits.most - EDGE
     ]
     if broken:
-        yield f"Elsewhere {' and '.join(broken)} would miss the limit: leave a margin (--most), or ask more questions."
+        yield f"Elsewhere {' and '.join(broken)} would miss the limit: leave a margin (--sure 90) or ask more questions."
 
 
 def _nothing(found: Recommendation) -> list[str]:
@@ -141,6 +142,13 @@ def _nothing(found: Recommendation) -> list[str]:
     at = selection.nearest
     missed = "; ".join(_missed(found.limits, draws, at))
     gain = _points(draws.estimate[at, 0] - draws.estimate[0, 0])
+    if not missed:
+        sure = _percent(found.limits.sure)
+        return [
+            f"Nothing to recommend: no configuration keeps to the limits in {sure} of the draws.",
+            f"The nearest is {draws.candidates[at]} ({GOAL.title} {gain}), which keeps to them as the questions are: "
+            "ask more questions, or be less sure (--sure).",
+        ]
     return [
         "Nothing to recommend: no configuration keeps to the limits.",
         f"The nearest is {draws.candidates[at]} ({GOAL.title} {gain}): {missed}.",
@@ -167,7 +175,7 @@ def content(found: Recommendation) -> dict[str, Any]:
     return {
         "run": str(found.folder),
         "goal": GOAL.title,
-        "limits": {"most": limits.most, "at_least": dict(limits.at_least or {})},
+        "limits": {"most": limits.most, "at_least": dict(limits.at_least or {}), "sure": limits.sure},
         "not_asked": list(found.not_asked),
         "draws": len(draws.inside),
         "seed": SEED,

@@ -44,7 +44,11 @@ class Recommendation:
 
 
 def recommend(
-    folder: Path, most: float = 1.0, sra_s_at_least: float | None = None, method: str | None = None
+    folder: Path,
+    most: float = 1.0,
+    sra_s_at_least: float | None = None,
+    method: str | None = None,
+    sure: float = 0.0,
 ) -> Recommendation:
     """Choose among the configurations of a run, controls left out.
 
@@ -52,12 +56,13 @@ def recommend(
         most: Points that SRA_s, POPE and ScienceQA may each lie below the baseline.
         sra_s_at_least: Percent; then SRA_s has this limit in place of ``most``.
         method: Candidates of this method alone, e.g. ``gated``.
+        sure: Percent of the draws in which what is chosen keeps to each limit; 0 asks for no margin.
 
     Raises:
         UserError: No finished run, one on the test split, without baseline or without VSCBench, no candidate; a limit
             that is no number of points; DataError: the run's data are gone.
     """
-    limits = _limits(most, sra_s_at_least)
+    limits = _limits(most, sra_s_at_least, sure)
     configurations = summary.read(folder)[1]
     if Run.at(folder).definition.get("data", {}).get("split") != "validation":
         raise UserError(
@@ -79,14 +84,16 @@ def recommend(
     return Recommendation(folder, limits, draws, selection, missing, families, command)
 
 
-def _limits(most: float, sra_s_at_least: float | None) -> Limits:
+def _limits(most: float, sra_s_at_least: float | None, sure: float) -> Limits:
     if not 0 <= most <= 100:
         raise UserError(f"--most {most:g} is no number of points: give one from 0 to 100, such as 1")
+    if not 0 <= sure < 100:
+        raise UserError(f"--sure {sure:g} is no percentage below 100: give one, such as 90")
     if sra_s_at_least is None:
-        return Limits(most / 100)
+        return Limits(most / 100, sure=sure / 100)
     if not 0 <= sra_s_at_least <= 100:
         raise UserError(f"--sra-s-at-least {sra_s_at_least:g} is no percentage: give one from 0 to 100, such as 97")
-    return Limits(most / 100, {LIMITED[0].title: sra_s_at_least / 100})
+    return Limits(most / 100, {LIMITED[0].title: sra_s_at_least / 100}, sure / 100)
 
 
 def _candidates(folder: Path, found: Sequence[Configuration], method: str | None) -> tuple[Configuration, ...]:

@@ -4,6 +4,8 @@
 
 u is the score to raise (SRA_u), v_m(c) a score that must not fall (SRA_s, POPE, ScienceQA), b_m the baseline's. The
 baseline always keeps to the limits, and of equals the weaker is chosen, so what is no safer than the baseline never is.
+With a sureness q each limit asks for a margin, the distance from v_m(c) - b_m down to the 1 - q quantile of its draws:
+what is chosen keeps to each limit in q of the draws. Choosing again in a draw asks for the same margins.
 
 How sure it is comes from the cluster bootstrap (Field & Welsh 2007): the clusters of each benchmark are drawn anew,
 with replacement and the same for all configurations, and the choice is made again. Some 37 % of the clusters are left
@@ -51,10 +53,12 @@ class Limits:
     Attributes:
         most: How far each limited score may lie below the baseline's (shares: 0.01 is one point).
         at_least: Title of a limited score -> the least it may be (a share), in place of ``most``.
+        sure: Share of the draws in which what is chosen keeps to each limit; 0 asks for no margin.
     """
 
     most: float = 0.01
     at_least: Mapping[str, float] | None = None
+    sure: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Selection:
     Attributes:
         chosen: Index of the chosen candidate; 0, the baseline, where none keeps to the limits and is safer.
         slack: (candidates, metrics - 1): by how much (share) each is inside its limits; negative: outside.
-        within: (candidates,) whether it keeps to every limit.
+        within: (candidates,) whether it keeps to every limit, with its margin.
         chosen_share: (candidates,) share of the draws in which it is the chosen one.
         within_share: (candidates,) share of the draws in which it keeps to every limit.
         gain: (metrics,) the chosen one's difference to the baseline, as it is.
@@ -167,22 +171,28 @@ def _sums(values: np.ndarray, cluster: np.ndarray, groups: int) -> np.ndarray:
 
 def select(draws: Draws, limits: Limits) -> Selection:
     """Choose, and choose again in every draw."""
-    slack = _slack(draws, draws.estimate, limits)
-    within = _within(slack)
+    slack, redone = (_slack(draws, scores, limits) for scores in (draws.estimate, draws.inside))
+    margin = slack - _at_least(redone, limits.sure) if limits.sure else 0.0
+    within = _within(slack - margin)
     chosen = int(_choose(draws.estimate, within))
-    redone = _within(_slack(draws, draws.inside, limits))
-    again = _choose(draws.inside, redone)
+    again = _choose(draws.inside, _within(redone - margin))
     inside, outside = (_gain(scores, again) for scores in (draws.inside, draws.outside))
     return Selection(
         chosen,
         slack,
         within,
         chosen_share=np.bincount(again, minlength=len(draws.candidates)) / len(again),
-        within_share=redone.mean(axis=0),
+        within_share=_within(redone).mean(axis=0),
         gain=draws.estimate[chosen] - draws.estimate[0],
         expected=_mean(outside),
         optimism=_mean(inside - outside),
     )
+
+
+def _at_least(slacks: np.ndarray, share: float) -> np.ndarray:
+    """(draws, ...) -> (...): the most that is reached in this share of the draws; what is not scored reaches none."""
+    ordered = np.sort(np.nan_to_num(slacks, nan=-np.inf), axis=0)
+    return np.asarray(ordered[int((1 - share) * len(ordered) + EDGE)])
 
 
 def _gain(scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -3,8 +3,7 @@
 One seeded run: the vision tower learns to name what is drawn, the language model to match letters and words, then both
 learn the curriculum together: at 4 layers and, each time every block is split in two, at 8, 16 and 32. Interrupted runs
 continue from the last checkpoint; the same command gives the same weights (same machine, same number of workers).
-Without a GPU, one process a core. Known flaw, kept because the shipped weights were made with it: each worker fits the
-projector to pictures of its own, so on several workers a run interrupted after that differs from a whole one.
+Without a GPU, one process a core.
 """
 
 from __future__ import annotations
@@ -65,9 +64,9 @@ class Run:
         self.load_checkpoint()
         self.log = Log(args.out / "log.jsonl") if rank == 0 else None
 
-    def random(self, stage: str, step: int) -> random.Random:
+    def random(self, stage: str, step: int, rank: int | None = None) -> random.Random:
         """Every step of every worker draws from its own stream, so a resumed run sees the same data."""
-        return random.Random(f"{self.args.seed}/{stage}/{step}/{self.rank}")
+        return random.Random(f"{self.args.seed}/{stage}/{step}/{self.rank if rank is None else rank}")
 
     def vision_loss(self, features: Tensor, pictures: list[scenes.Scene]) -> Tensor:
         scores = self.head(F.layer_norm(features, features.shape[-1:]).amax(1))
@@ -87,7 +86,7 @@ class Run:
 
         The tower's raw features have a large common offset that would drown what differs between patches.
         """
-        rng = self.random("projector", 0)
+        rng = self.random("projector", 0, rank=0)  # the same pictures on every worker: the replicas stay equal
         features = self.forward.features(self.encoder.pixels([vision_scene(rng) for _ in range(256)])).flatten(0, 1)
         projector = self.model.model.multi_modal_projector
         first, second = projector.linear_1, projector.linear_2

@@ -141,6 +141,22 @@ def test_nothing_keeps_to_the_limits(sweep, capsys):
     assert "points below 80." in recommended.sentences(absolute)[1]
 
 
+def test_a_margin_turns_away_what_keeps_to_the_limits_by_luck(sweep, capsys):
+    near = Configuration("iar", (2,), 2.5)
+    folder = sweep({NONE: MADE[NONE], near: (0.9, 0.03, 0.0, 0.0)}, "benchmark=vscbench")
+    free, sure = recommend(folder, most=6), recommend(folder, most=6, sure=95)
+    assert free.name == near.name and 0.5 < free.selection.within_share[1] < 0.95
+    assert sure.name is None and sure.selection.within_share.tolist() == free.selection.within_share.tolist()
+    said = recommended.sentences(sure)
+    assert said[0] == "Nothing to recommend: no configuration keeps to the limits in 95 % of the draws."
+    assert "keeps to them as the questions are" in said[1]
+    recommended.show(sure)
+    assert "each in 95 % of the draws" in " ".join(capsys.readouterr().err.split())
+    assert recommended.content(sure)["limits"]["sure"] == 0.95
+    with pytest.raises(UserError, match="--sure 100 is no percentage below 100"):
+        recommend(folder, sure=100)
+
+
 def test_nothing_is_safer_than_the_baseline(sweep):
     found = recommend(sweep({NONE: (0.5, 0, 0, 0), WEAK: (0.5, 0, 0, 0), GATED: (0.4, 0, 0, 0), STRONG: MADE[STRONG]}))
     assert found.name is None
@@ -162,7 +178,7 @@ def test_it_is_the_same_again_and_plain_data(folder):
     one, two = (json.dumps(recommended.content(recommend(folder)), allow_nan=False) for _ in range(2))
     assert one == two
     content = json.loads(one)
-    assert content["recommended"] == GATED.name and content["limits"] == {"most": 0.01, "at_least": {}}
+    assert content["recommended"] == GATED.name and content["limits"] == {"most": 0.01, "at_least": {}, "sure": 0.0}
     shares = [row["chosen_share"] for row in content["candidates"]]
     assert sum(shares) == pytest.approx(1) and max(shares) == content["chosen_share"] > 0.5
     assert content["expected"]["SRA_u"] < content["gain"]["SRA_u"] + 0.1

@@ -56,6 +56,20 @@ def test_what_was_not_asked_has_no_limit_and_what_is_not_scored_is_out():
     assert chosen(unscored, Limits(0.01)) == "a"
 
 
+def test_sure_asks_for_a_margin_of_the_draws():
+    names, drawn = ("none", "a", "b"), np.zeros((10, 3, 2))
+    estimate = np.array([[0.3, 0.99], [0.5, 0.985], [0.9, 0.985]])  # both lose half a point of SRA_s
+    drawn[:] = estimate
+    drawn[:3, 2, 1] = 0.97  # b loses two points in three of ten draws, a never
+    draws = Draws(names, (GOAL, LIMITED[0]), estimate, drawn, drawn)
+    found = {q: select(draws, Limits(0.01, sure=q)) for q in (0.0, 0.6, 0.7, 0.75, 0.9)}
+    assert [names[s.chosen] for s in found.values()] == ["b", "b", "b", "a", "a"]
+    assert found[0.9].within.tolist() == [True, True, False]
+    assert found[0.9].within_share.tolist() == [1, 1, 0.7]  # the limits themselves, without a margin
+    assert found[0.0].chosen_share.tolist() == [0, 0.3, 0.7] and found[0.9].chosen_share.tolist() == [0, 1, 0]
+    assert found[0.0].slack.tolist() == found[0.9].slack.tolist()
+
+
 def test_what_is_no_safer_than_the_baseline_is_never_chosen():
     worse = {"none": SCORES["none"], "a": (30.0, 100.0, 100.0, 100.0), "b": (29.0, 99.0, 97.0, 95.0)}
     found = select(fixed(worse), Limits(0.01))
