@@ -69,15 +69,35 @@ def write_benign(root: Path, rng: Random, count: int) -> None:
     """Questions of ability, asked as POPE and ScienceQA ask them: presence, choice with a picture, presence, choice
     without one, in turn, each with its right answer; half of the presences are there. Words and stems of the choices
     without a picture are those of the training split."""
-    lines = []
-    for i in range(count):
-        prompt, scene, answer = _presence(rng, bool(i // 2 % 2)) if i % 2 == 0 else _choice(rng, pictured=i % 4 == 1)
-        image = f"benign/{i:04d}.png" if scene else None
-        if scene and image:
-            scene.save(root / image)
-        side: dict[str, str | None] = {"prompt": prompt, "image": image, "response": answer}
-        lines.append(json.dumps({"id": f"{i:04d}", "safe": side}))
+    lines = [json.dumps({"id": f"{i:04d}", "safe": _ability(root, "benign", f"{i:04d}", rng, i)}) for i in range(count)]
     (root / "benign.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_budget(root: Path, rng: Random, count: int) -> None:
+    """`count` questions of ability and as many safe requests of the training split in turn, the image and the text half
+    of these in turn. Gates are fitted on other ones, so they fire on these as often as on any."""
+    lines: list[str] = []
+    asked = 0
+    while len(lines) < 2 * count:
+        name = f"{len(lines):04d}"
+        if len(lines) % 2 == 0:
+            side = _ability(root, "budget", name, rng, len(lines) // 2)
+        else:
+            request = (requests.random_text_request if asked % 2 else requests.image_request)(rng, "train")
+            if not request.safe:
+                continue
+            side, asked = _side(root, "budget", name, request), asked + 1
+        lines.append(json.dumps({"id": name, "safe": side}))
+    (root / "budget.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _ability(root: Path, folder: str, name: str, rng: Random, i: int) -> dict[str, str | None]:
+    """The `i`-th question of ability as a safe side, with its right answer; its picture is saved below `root`."""
+    prompt, scene, answer = _presence(rng, bool(i // 2 % 2)) if i % 2 == 0 else _choice(rng, pictured=i % 4 == 1)
+    image = f"{folder}/{name}.png" if scene else None
+    if scene and image:
+        scene.save(root / image)
+    return {"prompt": prompt, "image": image, "response": answer}
 
 
 def _presence(rng: Random, there: bool) -> tuple[str, scenes.Scene, str]:

@@ -1,9 +1,10 @@
 """Writes the pocket data sets in the authors' own file layouts, so that the loaders of the real data read them.
 
 ``DIR/train/`` holds what vectors are made from: ``pairs.jsonl`` (one request, two responses), ``instructions.jsonl``
-(a safe and an unsafe request, the one answered, the other refused), ``requests.jsonl`` (requests one by one) and
-``benign.jsonl`` (questions of ability); ``DIR/{validation,test}/{vscbench,pope,scienceqa}`` the benchmarks. The three
-splits share no scene and no combination (object x request, verb x object, stem x word).
+(a safe and an unsafe request, the one answered, the other refused), ``requests.jsonl`` (requests one by one),
+``benign.jsonl`` (questions of ability) and ``budget.jsonl`` (such questions and safe requests, other ones);
+``DIR/{validation,test}/{vscbench,pope,scienceqa}`` the benchmarks. The three splits share no scene and no combination
+(object x request, verb x object, stem x word).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Sizes:
 
 SIZES = {"validation": Sizes(24, 28, 40, 120), "test": Sizes(75, 90, 100, 450)}
 PAIRS = 256
-VERSION = 4  # raised whenever the same seed writes other bytes
+BUDGET = 64  # questions of ability, and as many safe requests
+VERSION = 5  # raised whenever the same seed writes other bytes
 
 
 _MARK = "pocket.json"  # written last: the folder is ours, and whole
@@ -72,6 +74,8 @@ def write(root: Path, seed: int = 0, pairs: int = PAIRS, on_step: Callable[[str]
     on_step("train: requests")
     contrasts.write_benign(root / "train", Random(f"{seed}/benign"), pairs)
     on_step("train: benign")
+    contrasts.write_budget(root / "train", Random(f"{seed}/budget"), min(pairs, BUDGET))
+    on_step("train: budget")
     for split, size in SIZES.items():
         rng = Random(f"{seed}/{split}")
         write_vscbench(root / split / "vscbench", rng, split, size)  # type: ignore[arg-type]

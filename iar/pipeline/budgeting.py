@@ -42,8 +42,8 @@ def resolve(
     """The strength of every configuration that has a budget; empty, and nothing is read, where none has.
 
     What is said around the question has no part in it: ``cot+iar`` gets the strength of ``iar``. A gated configuration
-    is measured with its gate, so where no benign prompt opens it, its strength is the upper end of the search. (The
-    gate may have been fitted on these prompts, ``gate_prompts``: on others it can open somewhat more often.)
+    is measured with its gate, so where no benign prompt opens it, its strength is the upper end of the search: take
+    prompts that the gate was not fitted on, as ``data.budget`` holds.
 
     Args:
         vectors: Name of a vector file (`Configuration.source`) -> its content.

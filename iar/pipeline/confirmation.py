@@ -66,7 +66,13 @@ def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration])
     return {c.name for c in best + controls}
 
 
-_CONTROLLED = {"random": "iar", "gated_random": "gated", "random_gate": "gated", "gate": "gated"}
+_CONTROLLED = {
+    "random": "iar",
+    "gated_random": "gated",
+    "categorical_random": "categorical",
+    "random_gate": "gated",
+    "gate": "gated",
+}
 
 
 def _line(configuration: Configuration) -> tuple[str, ...]:

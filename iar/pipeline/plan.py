@@ -171,7 +171,12 @@ def check(configurations: Sequence[Configuration], loaded: LoadedModel) -> None:
 
 
 # What is asked beside a method, each at its place and strengths; a gate alone has neither seeds nor strengths.
-_CONTROLS = {"iar": ("random",), "addition": ("random",), "gated": ("gated_random", "random_gate", "gate")}
+_CONTROLS = {
+    "iar": ("random",),
+    "addition": ("random",),
+    "gated": ("gated_random", "random_gate", "gate"),
+    "categorical": ("categorical_random",),
+}
 
 
 def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:

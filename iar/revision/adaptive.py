@@ -66,11 +66,13 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> Adapti
     """The rule of one layer.
 
     Raises:
-        UserError: The file has no gates, the layer's vector is zero, or scale=sigma.
+        UserError: The file has no gates, the layer's vector is zero, or scale=sigma or norm.
     """
     gates = gates_of(configuration, vectors)
-    if configuration.scale == "sigma":
-        raise UserError("method 'adaptive' knows no scale=sigma: use scale=raw (by the shortfall) or unit (ASTRA)")
+    if configuration.scale in ("sigma", "norm"):
+        raise UserError(
+            f"method 'adaptive' knows no scale={configuration.scale}: use scale=raw (by the shortfall) or unit (ASTRA)"
+        )
     unit, length = axis(vectors, layer)
     most = length if configuration.scale == "raw" else None
     return Adaptive(

@@ -12,19 +12,20 @@ from iar.vectors.estimator import Estimator
 Steering = Literal[
     "none", "iar", "random",
     "gated", "categorical", "adaptive", "nullspace", "ablation", "addition", "rotation",
-    "gated_random", "random_gate", "gate",
+    "gated_random", "categorical_random", "random_gate", "gate",
 ]  # fmt: skip
 Prompting = Literal["cot", "prompt", "fewshot"]
 ShotsBy = Literal["", "seed", "category"]
-Scale = Literal["raw", "unit", "sigma"]
+Scale = Literal["raw", "unit", "sigma", "norm"]
 Positions = Literal["last", "generated", "prompt", "all"]
 
 Firing = Literal["hard", "soft"]
 
-CONTROLS = ("random", "gated_random", "random_gate", "gate")
-GATED = ("gated", "categorical", "gated_random", "random_gate", "gate")  # read a gate
+CONTROLS = ("random", "gated_random", "categorical_random", "random_gate", "gate")
+CATEGORICAL = ("categorical", "categorical_random")  # a gate and a vector a category
+GATED = ("gated", *CATEGORICAL, "gated_random", "random_gate", "gate")  # read a gate
 ROUTED = ("random_gate", "gate")  # nothing in the model: prompts are sent one way or the other
-SEEDED = ("random", "gated_random", "random_gate")  # draw something
+SEEDED = ("random", "gated_random", "categorical_random", "random_gate")  # draw something
 _PROMPTING = ("reminder", "shots", "shots_by", "shots_seed")
 _CONDITIONAL = ("gate_layer", "threshold", "gate", "kl")
 STANDARD = "standard"  # the reminder that goes without saying
@@ -38,15 +39,16 @@ class Configuration:
         method: How the model is steered: ``iar`` adds the revision vector, ``random`` a random direction of the same
             length (the control); ``gated`` and ``categorical`` add where a gate fires (`iar.revision.gate`),
             ``adaptive``, ``nullspace``, ``ablation``, ``rotation`` what depends on the activation (modules of
-            `iar.revision`), ``addition`` at every position. Controls of the gate: ``gated_random`` (random direction
-            where it fires), ``random_gate`` (the vector where a coin says so), ``gate`` (a fixed refusal where it
-            fires). How it is prompted: ``cot``, ``prompt``, ``fewshot``. Several of these joined by ``+``, in that
-            order and the steering last, e.g. ``fewshot+iar``.
+            `iar.revision`), ``addition`` at every position. Controls of the gate: ``gated_random``,
+            ``categorical_random`` (random directions where they fire), ``random_gate`` (the vector where a coin says
+            so), ``gate`` (a fixed refusal where it fires). How it is prompted: ``cot``, ``prompt``, ``fewshot``.
+            Several of these joined by ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
         layers: Decoder block indices from 0; the vector is added to the block's output. At head level the blocks whose
             heads may be chosen; empty for all.
         strength: Factor on the vector; for ``rotation`` degrees.
         scale: Unit of the strength: the difference of means itself (``raw``), its direction (``unit``), or the
-            direction times the standard deviation of the projections (``sigma``, as in ITI).
+            direction times the standard deviation of the projections (``sigma``, as in ITI) or the activations' mean
+            length (``norm``).
         positions: ``last`` = last prompt token, then every generated token; ``generated``; ``prompt``; ``all``.
         pairs: Name of the set of pairs that the vectors were estimated on.
         estimator: ``mms`` (mass mean shift), ``pwd`` (probe weight direction) or ``random``.
@@ -107,8 +109,8 @@ class Configuration:
             raise UserError(f"method {name!r} works on whole layers: leave heads={self.heads} out")
         if name == "rotation" and self.kl:
             raise UserError("method 'rotation' has no strength that changes nothing, so kl=… finds none: leave it out")
-        if name == "categorical" and self.scale == "sigma":
-            raise UserError("method 'categorical' knows no sigma of its vectors: use scale=raw or scale=unit")
+        if name in CATEGORICAL and self.scale in ("sigma", "norm"):
+            raise UserError(f"method {name!r} knows no {self.scale} of its vectors: use scale=raw or scale=unit")
         if not self.gated:
             return
         if self.positions not in ("last", "generated"):

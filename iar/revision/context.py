@@ -70,7 +70,7 @@ def revise(
         layers: Decoder blocks from 0. With ``heads`` the blocks to choose heads from, all if empty.
         strength: Factor on the vector.
         positions: ``last`` = last prompt token, then every generated token; ``generated``; ``prompt``; ``all``.
-        scale: Unit of the strength: ``raw``, ``unit`` or ``sigma`` (see `iar.revision.direction`).
+        scale: Unit of the strength: ``raw``, ``unit``, ``sigma`` or ``norm`` (see `iar.revision.direction`).
         heads: 0 for block outputs; K > 0 for the K attention heads of highest probe accuracy (ITI takes 48).
         method: ``iar``; ``random`` for the control, a random direction of the same length; ``none``; ``gated``,
             ``categorical``, ``adaptive``, ``nullspace``, ``ablation``, ``addition``, ``rotation`` (docs/beyond-iar.md).

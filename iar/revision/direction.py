@@ -3,9 +3,11 @@
     layer level:  h_l[t] + strength * s_l * v_l                 h_l: output of decoder block l
     head level:   z_l^h[t] + strength * s_l^h * v_l^h           z_l^h: output of attention head h of block l
 
-with s = 1 (``raw``), 1 / |v| (``unit``) or sigma / |v| (``sigma``). At head level with ``sigma`` this is ITI's
-alpha * sigma * theta (arXiv 2306.03341, eq. 2), which IAR follows (arXiv 2501.16378). A gate multiplies this by its
-weight of the prompt (`iar.revision.gate`); what depends on the activation itself is a rule (`iar.revision.rule`).
+with s = 1 (``raw``), 1 / |v| (``unit``), sigma / |v| (``sigma``) or mean |h| / |v| (``norm``; the mean over the pairs'
+pooled activations, so strength 0.1 adds a tenth of their length: a strength that can be compared between models). At
+head level with ``sigma`` this is ITI's alpha * sigma * theta (arXiv 2306.03341, eq. 2), which IAR follows (arXiv
+2501.16378). A gate multiplies this by its weight of the prompt (`iar.revision.gate`); what depends on the activation
+itself is a rule (`iar.revision.rule`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 
 from iar.errors import UserError
-from iar.revision.configuration import Configuration
+from iar.revision.configuration import CATEGORICAL, Configuration
 from iar.revision.gate import Gate, Kind
 from iar.revision.heads import best_heads
 from iar.revision.rule import Rule
@@ -76,7 +78,7 @@ def directions(configuration: Configuration, vectors: VectorSet | None) -> Revis
     if configuration.steering in _RULES:
         make = import_module(f"iar.revision.{configuration.steering}").rule
         return Revision(rules={layer: make(configuration, vectors, layer) for layer in configuration.layers})
-    if configuration.steering == "categorical":
+    if configuration.steering in CATEGORICAL:
         return _categorical(configuration, gates_of(configuration, vectors))
     if configuration.heads == 0:
         revision = Revision(layers=_of_layers(configuration, vectors))
@@ -122,6 +124,11 @@ def _categorical(configuration: Configuration, gates: Gates) -> Revision:
         vectors = gates.category_vectors[:, layer].float()
         if configuration.scale != "raw":
             vectors = torch.nn.functional.normalize(vectors, dim=1)
+        if configuration.steering == "categorical_random":
+            units = [
+                random_unit(configuration.seed, layer, kind, size=vectors.shape[1]) for kind in range(len(vectors))
+            ]
+            vectors = torch.stack(units) * vectors.norm(dim=1, keepdim=True)
         added[layer] = configuration.strength * vectors
     return Revision(layers=added, gate=gate)
 
@@ -131,24 +138,26 @@ def _of_layers(configuration: Configuration, vectors: VectorSet) -> dict[int, Te
     for layer in configuration.layers:
         if configuration.scale != "raw" and not vectors.vectors[layer].any():
             raise UserError(f"the vector of layer {layer} is zero and has no direction: use scale=raw")
-        added[layer] = _scaled(configuration, vectors.vectors[layer], vectors.sigma[layer], layer)
+        sizes = {"sigma": vectors.sigma[layer], "norm": vectors.mean_norm[layer]}
+        added[layer] = _scaled(configuration, vectors.vectors[layer], sizes, layer)
     return added
 
 
 def _of_heads(configuration: Configuration, heads: HeadVectors) -> dict[int, Tensor]:
     added: dict[int, Tensor] = {}
     for layer, head in sorted(best_heads(heads, configuration.heads, configuration.layers)):
-        vector = _scaled(configuration, heads.vectors[layer, head], heads.sigma[layer, head], layer, head)
+        sizes = {"sigma": heads.sigma[layer, head], "norm": heads.mean_norm[layer, head]}
+        vector = _scaled(configuration, heads.vectors[layer, head], sizes, layer, head)
         added.setdefault(layer, torch.zeros(heads.vectors.shape[1:]))[head] = vector
     return {layer: vectors.flatten() for layer, vectors in added.items()}
 
 
-def _scaled(configuration: Configuration, vector: Tensor, sigma: Tensor, *place: int) -> Tensor:
+def _scaled(configuration: Configuration, vector: Tensor, sizes: Mapping[str, Tensor], *place: int) -> Tensor:
     vector = vector.float()
     if configuration.scale != "raw":
         vector = vector / vector.norm()
-    if configuration.scale == "sigma":
-        vector = vector * sigma
+    if configuration.scale in sizes:
+        vector = vector * sizes[configuration.scale]
     if configuration.steering in ("random", "gated_random"):
         vector = random_unit(configuration.seed, *place, size=vector.numel()) * vector.norm()
     return configuration.strength * vector

@@ -1,6 +1,6 @@
 """Null-space steering: what is added vanishes on benign activations by construction, not by a threshold.
 
-    h + strength * (a.h) * s * v        s: 1 (``raw``), 1 / |v| (``unit``), sigma / |v| (``sigma``)
+    h + strength * (a.h) * s * v        s: that of the scale (`iar.revision.direction`)
 
 AlphaSteer (arXiv 2506.07022) and NullSteer (arXiv 2603.22094) add D P h: P projects off the span of benign
 activations, and D is fitted by ridge regression so that D P u is the refusal vector for every unsafe activation u.
@@ -65,7 +65,8 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> NullSp
     if not risk.any():
         raise UserError(f"benign activations fill all directions of layer {layer}: choose another layer")
     unit, length = axis(vectors, layer)
-    factor = {"raw": length, "unit": 1.0, "sigma": float(vectors.sigma[layer])}[configuration.scale]
+    sizes = {"raw": length, "unit": 1.0, "sigma": float(vectors.sigma[layer]), "norm": float(vectors.mean_norm[layer])}
+    factor = sizes[configuration.scale]
     return NullSpace(configuration.strength * factor * unit, risk)
 
 

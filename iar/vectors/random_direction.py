@@ -15,7 +15,7 @@ def random_unit(seed: int, *place: int, size: int) -> Tensor:
     """A direction uniform on the sphere: a normal draw over its length, (size,) float32 of length 1.
 
     Args:
-        place: The layer; or the layer and the head.
+        place: The layer; or the layer and the head, or the category's number.
     """
     # Hashed, so that seed 1 at layer 0 and seed 0 at layer 1 are not neighbours of one stream.
     name = "/".join(map(str, (seed, *place)))

@@ -51,7 +51,7 @@ def test_same_seed_same_bytes(small, root, tmp_path):
     steps: list[str] = []
     layouts.write(tmp_path / "again", seed=0, pairs=24, on_step=steps.append)
     assert contents(tmp_path / "again") == contents(root)
-    assert steps[:4] == ["train: pairs", "train: instructions", "train: requests", "train: benign"] and len(steps) == 10
+    assert steps[:4] == ["train: pairs", "train: instructions", "train: requests", "train: benign"] and len(steps) == 11
     assert layouts.complete(root, 0) and not layouts.complete(root, 1) and not layouts.complete(tmp_path, 0)
     layouts.write(tmp_path / "again", seed=1, pairs=4)  # our own folder is rewritten, nothing of the old stays
     assert layouts.complete(tmp_path / "again", 1)
@@ -283,6 +283,19 @@ def test_benign_questions_are_asked_as_the_benchmarks_ask_them(root):
         assert [requests.split_of("choice", t, right) for t in templates] == ["train"]
 
 
+def test_a_budget_is_measured_on_questions_and_requests_that_no_gate_knows(root):
+    rows = [json.loads(line) for line in (root / "train/budget.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == [f"{i:04d}" for i in range(48)]
+    ability, asked = [row["safe"] for row in rows[::2]], [row["safe"] for row in rows[1::2]]
+    assert [side["response"] for side in ability[::2]] == ["No", "Yes"] * 6
+    assert [side["prompt"] in requests.IMAGE_REQUESTS for side in asked] == [True, False] * 12
+    assert all("response" not in side for side in asked)
+    files = [root / "train" / side["image"] for side in (*ability, *asked) if side["image"]]
+    assert all(file.parent.name == "budget" and file.is_file() for file in files) and len(files) > 30
+    others = [file for name in ("benign", "requests", "instructions") for file in (root / "train" / name).iterdir()]
+    assert not {file.read_bytes() for file in others} & {file.read_bytes() for file in files}
+
+
 def test_new_files_of_the_training_split_hold_its_combinations_only(root, monkeypatch):
     """What is drawn is recorded while it is written again: no combination is another split's."""
     drawn = []
@@ -290,6 +303,7 @@ def test_new_files_of_the_training_split_hold_its_combinations_only(root, monkey
         monkeypatch.setattr(requests, name, recording(getattr(requests, name), drawn))
     contrasts.write_instructions(root / "again", Random("x"), 40)
     contrasts.write_requests(root / "again", Random("x"), 40)
+    contrasts.write_budget(root / "again", Random("x"), 40)
     places = {("image", r.object, r.template) if r.mode == "image" else ("text", r.verb, r.object) for r in drawn}
     assert len(places) > 60 and {requests.split_of(*place) for place in places} == {"train"}
 

@@ -28,14 +28,14 @@ def random_vectors() -> Callable[..., VectorSet]:
 
         of_heads = HeadVectors(
             draw(layers, heads, hidden // heads) * 3,
-            torch.ones(layers, heads),
+            torch.arange(layers * heads).view(layers, heads) + 1.0,
             draw(layers, heads).abs() + 0.5,
             torch.rand(layers, heads, generator=generator),
         )
         ones = torch.ones(layers)
         return VectorSet(
             draw(layers, hidden) * 3,
-            mean_norm=ones,
+            mean_norm=torch.arange(layers) + 4.0,
             sigma=torch.arange(layers) + 0.5,
             separation=ones,
             accuracy=ones,

@@ -18,6 +18,7 @@ from iar.revision import Configuration
         ({"method": "gated", "heads": 16, "strength": 2, "scale": "sigma"}, "gated-H16-x2-sigma"),
         ({"method": "iar", "layers": (3, 5, 6, 8, 9, 10), "strength": 2}, "iar-L3+5+6+8to10-x2"),
         ({"method": "gated_random", "layers": (14,), "strength": 2, "seed": 3}, "gated_random-L14-x2-s3"),
+        ({"method": "categorical_random", "layers": (14,), "strength": 2, "seed": 3}, "categorical_random-L14-x2-s3"),
         ({"method": "random_gate", "layers": (14,), "strength": 2, "seed": 1}, "random_gate-L14-x2-s1"),
         ({"method": "gate", "layers": (14,), "threshold": 0.9}, "gate-L14-t0.9"),
         ({"method": "addition", "layers": (14,), "strength": 1}, "addition-L14-x1"),
@@ -42,7 +43,7 @@ def test_what_kind_a_method_is() -> None:
     )
     assert kind("gated") == kind("categorical") == (True, True, False)
     assert kind("adaptive") == kind("nullspace") == kind("rotation") == (False, True, False)
-    assert kind("gated_random") == kind("random_gate") == kind("gate") == (True, True, True)
+    assert kind("gated_random") == kind("categorical_random") == kind("random_gate") == kind("gate") == (True, True, True)
     assert kind("random") == (False, False, True)
     assert Configuration("addition", (3,), 1.0).positions == "all"
 
@@ -72,6 +73,7 @@ def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
         ({"gate": "sfot"}, "unknown gate 'sfot': did you mean 'soft'"),
         ({"method": "adaptive", "heads": 3}, "method 'adaptive' works on whole layers: leave heads=3 out"),
         ({"method": "categorical", "scale": "sigma"}, "method 'categorical' knows no sigma"),
+        ({"method": "categorical", "scale": "norm"}, "method 'categorical' knows no norm"),
         ({"method": "gatd"}, "unknown method 'gatd': did you mean 'gate"),
     ],
 )  # fmt: skip

@@ -23,19 +23,22 @@ def test_scales(vectors: VectorSet) -> None:
     assert torch.equal(at(), 1.5 * vector)
     assert torch.allclose(at(scale="unit"), 1.5 * vector / length)
     assert torch.allclose(at(scale="sigma"), 1.5 * 2.5 * vector / length)
+    assert torch.allclose(at(scale="norm"), 1.5 * 6 * vector / length)
 
 
 def test_scales_of_heads(vectors: VectorSet) -> None:
     assert vectors.heads is not None
     chosen = best_heads(vectors.heads, 3)
-    for scale in ("raw", "unit", "sigma"):
+    for scale in ("raw", "unit", "sigma", "norm"):
         added = directions(Configuration("iar", (), 15, scale, heads=3), vectors)  # type: ignore[arg-type]
         assert not added.layers
         assert list(added.heads) == sorted({layer for layer, _ in chosen})
         for layer, flat in added.heads.items():
             for head, found in enumerate(flat.view(4, 8)):
-                vector, sigma = vectors.heads.vectors[layer, head], vectors.heads.sigma[layer, head]
-                factor = {"raw": 1.0, "unit": 1 / vector.norm(), "sigma": sigma / vector.norm()}[scale]
+                vector, size = vectors.heads.vectors[layer, head], vectors.heads.sigma[layer, head]
+                if scale == "norm":
+                    size = torch.tensor(1.0 + 4 * layer + head)
+                factor = {"raw": 1.0, "unit": 1 / vector.norm()}.get(scale, size / vector.norm())
                 expected = 15 * factor * vector if (layer, head) in chosen else torch.zeros(8)
                 assert torch.allclose(found, expected)
 
@@ -54,7 +57,7 @@ def test_none_and_several_layers(vectors: VectorSet) -> None:
     assert list(added) == [1, 4]
 
 
-@pytest.mark.parametrize("scale", ["raw", "unit", "sigma"])
+@pytest.mark.parametrize("scale", ["raw", "unit", "sigma", "norm"])
 @pytest.mark.parametrize("heads", [0, 8])
 def test_random_differs_in_direction_only(vectors: VectorSet, scale: Any, heads: int) -> None:
     def parts(method: Any, seed: int = 0) -> dict[Any, torch.Tensor]:
@@ -129,6 +132,20 @@ def test_categories_have_a_vector_and_a_gate_each(vectors: VectorSet, random_gat
     assert torch.equal(found.gate.weight, gates.category_weight[:, 2])
     unit = directions(Configuration("categorical", (4,), 2.0, "unit"), known).layers[4]
     assert torch.allclose(unit.norm(dim=1), torch.tensor([2.0, 2.0]))
+
+
+def test_random_categories_keep_gates_and_lengths(vectors: VectorSet, random_gates: Any) -> None:
+    known = dataclasses.replace(vectors, gates=random_gates())
+    real = directions(Configuration("categorical", (4,), 2.0, gate_layer=2, threshold=0.3), known)
+    plain = Configuration("categorical_random", (4,), 2.0, gate_layer=2, threshold=0.3, seed=1)
+    control = directions(plain, known)
+    assert control.gate is not None and real.gate is not None
+    assert torch.equal(control.gate.weight, real.gate.weight) and control.gate.threshold == 0.3
+    torch.testing.assert_close(control.layers[4].norm(dim=1), real.layers[4].norm(dim=1))
+    assert torch.cosine_similarity(*control.layers[4], dim=0).abs() < 0.6  # each category's own
+    assert torch.cosine_similarity(control.layers[4], real.layers[4]).abs().max() < 0.6
+    assert torch.equal(directions(plain, known).layers[4], control.layers[4])
+    assert not torch.equal(directions(dataclasses.replace(plain, seed=2), known).layers[4], control.layers[4])
 
 
 @pytest.mark.parametrize("method", ["gated", "categorical", "adaptive", "nullspace", "rotation"])

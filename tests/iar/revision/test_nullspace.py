@@ -99,7 +99,7 @@ def test_nothing_left() -> None:
         coefficients(unsafe(140, 20), benign(150, 20), energy=0)
 
 
-@pytest.mark.parametrize(("scale", "factor"), [("raw", None), ("unit", 1.0), ("sigma", 2.5)])
+@pytest.mark.parametrize(("scale", "factor"), [("raw", None), ("unit", 1.0), ("sigma", 2.5), ("norm", 6.0)])
 def test_formula(vectors: VectorSet, scale: str, factor: float | None) -> None:
     a = torch.randn(6, 32, generator=torch.Generator().manual_seed(5))
     made = rule(Configuration("nullspace", (2,), 1.5, scale=scale), gated(vectors, risk=a), 2)  # type: ignore[arg-type]
