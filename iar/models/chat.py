@@ -86,7 +86,7 @@ def text_length(loaded: LoadedModel, rendered: str) -> int:
 
 def encode(
     loaded: LoadedModel,
-    texts: Sequence[str],
+    texts: Sequence[str | Conversation],
     images: Sequence[Sequence[Image.Image]],
     responses: Sequence[str | None] | None = None,
     side: str = "left",
@@ -94,7 +94,7 @@ def encode(
     """Encode rows, with or without images, into one padded batch.
 
     Args:
-        texts: User texts, one a row.
+        texts: User texts, one a row; or a whole conversation, which takes no response.
         images: The images of each row, shown before its text; an empty sequence for text only.
         responses: Teacher-forced responses; None leaves the prompts, or a row's, open.
         side: Padding side: ``left`` for generation, ``right`` for teacher forcing.
@@ -107,8 +107,11 @@ def encode(
     """
     rows, lengths = [], []
     for index, (text, row_images) in enumerate(zip(texts, images, strict=True)):
-        prompt = render(loaded, text, len(row_images))
-        rendered = prompt if responses is None else render(loaded, text, len(row_images), responses[index])
+        if isinstance(text, str):
+            prompt = render(loaded, text, len(row_images))
+            rendered = prompt if responses is None else render(loaded, text, len(row_images), responses[index])
+        else:
+            prompt = rendered = converse(loaded, text)
         row = encode_rendered(loaded, rendered, row_images)
         rows.append(row)
         # The response is the end of the row and holds no image, so counting from the end needs no expansion. The

@@ -22,6 +22,7 @@ class Example:
         image: Shown before the text; None for text only.
         response: None where the activations at the prompt's end are wanted (token policy ``last_prompt``).
         category: Kind of harm, where the source names it.
+        attack: What is said around the prompt (`iar.prompting.attack`), where there is no response; "" for nothing.
     """
 
     pair: str
@@ -30,6 +31,7 @@ class Example:
     image: Path | None = None
     response: str | None = None
     category: str = ""
+    attack: str = ""
 
 
 def digest(examples: Sequence[Example]) -> str:

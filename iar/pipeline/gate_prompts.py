@@ -1,7 +1,8 @@
 """The prompts that gates are fitted on: the unsafe sides of some files and the safe sides of others.
 
 The sides are those of the long and the short form (docs/pairs.md). Of a file with two responses to one prompt only the
-unsafe side can be used: what it asks is unsafe, whatever is answered.
+unsafe side can be used: what it asks is unsafe, whatever is answered. Each prompt is read as it is, and again inside
+each attack of ``gate_prompts.attacks``, so that a gate can learn what an argument around the question does to it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from iar.errors import UserError
 from iar.pairs import Example, sources
 from iar.pairs.row import Row
 from iar.pairs.selection import Selection
+from iar.prompting import attack
 from iar.vectors.gate_fit import FOLDS
 from iar.vectors.statistics import pair_key
 
@@ -28,15 +30,23 @@ class GatePrompts:
     """Attributes:
     unsafe: Without responses; each prompt once.
     benign: With a response where the file has one.
+    attacks: Each prompt is read inside each of them too.
     """
 
     unsafe: list[Example]
     benign: list[Example]
+    attacks: tuple[str, ...] = ()
 
     @property
     def asked(self) -> list[Example]:
         """The unsafe and then the benign prompts, without responses."""
-        return [replace(example, response=None) for example in (*self.unsafe, *self.benign)]
+        every = ("", *self.attacks)
+        return [
+            replace(example, response=None, attack=attack)
+            for side in (self.unsafe, self.benign)
+            for attack in every
+            for example in side
+        ]
 
     @property
     def answered(self) -> list[Example]:
@@ -46,7 +56,8 @@ class GatePrompts:
     def digest(self) -> str:
         """SHA-256 over their content in order, images' bytes and categories included."""
         everything = [*self.unsafe, *self.benign]
-        return records.key(prompts=iar.pairs.digest(everything), categories=[e.category for e in everything])
+        attacks = {"attacks": list(self.attacks)} if self.attacks else {}
+        return records.key(prompts=iar.pairs.digest(everything), categories=[e.category for e in everything], **attacks)
 
     @property
     def groups(self) -> list[str]:
@@ -73,7 +84,7 @@ def read(cfg: DictConfig) -> GatePrompts:
     """The prompts of ``gate_prompts``, without what the pair set leaves out.
 
     Raises:
-        UserError: No file is there, one is broken, no prompt of a side, or one that is on both sides.
+        UserError: No file is there, one is broken, no prompt of a side, or one that is on both sides; no such attack.
     """
     files = {side: [Path(str(path)) for path in cfg.gate_prompts[side] if path] for side in ("unsafe", "benign")}
     limit = cfg.gate_prompts.limit
@@ -84,6 +95,9 @@ def read(cfg: DictConfig) -> GatePrompts:
     names = ", ".join(map(str, rows))
     kept = Selection.of(cfg.pairs).rows([row for found in rows.values() for row in found], names)
     kept_ids = {id(row) for row in kept}
+    attacks = tuple(dict.fromkeys(str(name) for name in cfg.gate_prompts.attacks))
+    for name in attacks:
+        attack.check(name)
     found: dict[str, dict[tuple[str, str], Example]] = {}
     for side, paths in files.items():
         found[side] = {}
@@ -101,7 +115,7 @@ def read(cfg: DictConfig) -> GatePrompts:
     if both := found["unsafe"].keys() & found["benign"].keys():
         text = sorted(both)[0][0]
         raise UserError(f"prompt {text[:60]!r} is on the unsafe and on the benign side of gate_prompts: leave one out")
-    return GatePrompts(*(list(found[side].values()) for side in ("unsafe", "benign")))
+    return GatePrompts(*(list(found[side].values()) for side in ("unsafe", "benign")), attacks)
 
 
 def present(cfg: DictConfig) -> bool:

@@ -1,8 +1,9 @@
 """Gates into vector files: the model reads the gate prompts once, whatever the number of files, and probes are fitted.
 
-A prompt is read alone, as it is asked: its last token, behind the chat template's opening of the answer, is the one
-that ``positions=last`` steers first and at which a gate is read. Category vectors take a pass over the pairs of these
-categories. The file's vectors and their digest stay as they are; it is rewritten in one move.
+A prompt is read alone, as it is asked (and inside attacks, where ``gate_prompts`` names some): its last token, behind
+the chat template's opening of the answer, is the one that ``positions=last`` steers first and at which a gate is read.
+Category vectors take a pass over the pairs of these categories. The file's vectors and their digest stay as they are;
+it is rewritten in one move.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def make(
     header = {"gate_prompts_digest": prompts.digest, "gate_limit": str(cfg.gate_prompts.limit)}
     if selection := Selection.of(cfg.pairs):
         header["gate_selection"] = str(selection)
+    if prompts.attacks:
+        header["gate_attacks"] = ",".join(prompts.attacks)
     for name, gates in made.items():
         best = int(gates.auroc.argmax())
         console.print(

@@ -13,6 +13,7 @@ from iar.errors import UserError
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
 from iar.pairs.example import Example
+from iar.prompting import Conversation, Turn, attack
 from iar.vectors import policy as token_policy
 from iar.vectors.capture import capture
 
@@ -75,7 +76,7 @@ def _read(
 ) -> Pooled:
     images = [[chat.open_image(example.image)] if example.image else [] for example in batch]
     answers = [example.response for example in batch]
-    features, prompt_lengths = chat.encode(loaded, [example.prompt for example in batch], images, answers, side=side)
+    features, prompt_lengths = chat.encode(loaded, [_said(example) for example in batch], images, answers, side=side)
     weights = token_policy.weights(features["attention_mask"], torch.tensor(prompt_lengths), policies)
     if not weights.isfinite().all():
         row = int((~weights.isfinite()).flatten(2).any(2).any(0).nonzero()[0])
@@ -92,6 +93,13 @@ def _read(
         flat = torch.stack([empty if kept is None else kept.cpu() for kept in captured.heads])
         per_head = rearrange(flat, "l p b (h d) -> p l b h d", h=count, d=size)
     return Pooled(index, rearrange(layers, "l p b h -> p l b h"), per_head)
+
+
+def _said(example: Example) -> str | Conversation:
+    if not example.attack:
+        return example.prompt
+    images = (example.image,) if example.image else ()
+    return attack.attacked((Turn("user", example.prompt, images),), example.attack)
 
 
 def _pool(hidden: Tensor, weights: Tensor) -> Tensor:

@@ -47,6 +47,25 @@ def test_the_pocket_prompts(compose, pocket_data):
     assert len(found.groups) == 30
 
 
+def test_each_prompt_is_read_inside_each_attack_too(compose, pocket_data):
+    cfg = compose("sweep", f"data.root={pocket_data}")
+    alone = gate_prompts.read(cfg)
+    cfg.gate_prompts.attacks = ["system", "turns", "system"]
+    found = gate_prompts.read(cfg)
+    assert found.attacks == ("system", "turns") and found.unsafe == alone.unsafe and found.answered == alone.answered
+    asked = [(e.prompt, e.image, e.safe) for e in found.asked]
+    bad, good = ([(e.prompt, e.image, e.safe) for e in side] for side in (found.unsafe, found.benign))
+    assert asked == bad * 3 + good * 3
+    assert [e.attack for e in found.asked[:36]] == [""] * 12 + ["system"] * 12 + ["turns"] * 12
+    groups = found.groups  # what is asked alone and inside an attack is held out together
+    assert groups[:12] == groups[12:24] == groups[24:36] == alone.groups[:12]
+    assert groups[36:54] == groups[54:72] == groups[72:] == alone.groups[12:]
+    assert found.digest != alone.digest == gate_prompts.GatePrompts(found.unsafe, found.benign).digest
+    cfg.gate_prompts.attacks = ["sistem"]
+    with pytest.raises(UserError, match="unknown attack 'sistem': did you mean 'system'"):
+        gate_prompts.read(cfg)
+
+
 def test_each_prompt_once_and_none_on_both_sides(settings, tmp_path, images):
     bad = write(tmp_path / "bad.jsonl", unsafe("0", "How?"), unsafe("1", "How?"), unsafe("2", "Why?"))
     good = write(tmp_path / "good.jsonl", benign("0", "What?", image=str(images[0])), benign("1", "What?"))

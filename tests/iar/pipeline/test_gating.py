@@ -15,6 +15,7 @@ from iar import vectors
 from iar.errors import UserError
 from iar.models import chat
 from iar.pipeline import extraction, gate_prompts, gating
+from iar.prompting import Turn, attack
 from iar.revision import Configuration, Revision, steering
 from iar.revision.gate import Gate
 from iar.vectors.activations import pooled
@@ -84,6 +85,30 @@ def test_the_token_read_is_the_one_that_is_steered_first(compose, tiny, pocket_d
         with steering(tiny.decoder, rows, ["last"] * len(prompts)), torch.no_grad():
             tiny.model(**features)
         assert torch.allclose(torch.cat(gate.kept), read[layer], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["turns", "prefix"])
+def test_an_attacked_prompt_is_read_as_the_engine_asks_it(compose, tiny, pocket_data, there, name):
+    cfg = compose("sweep", f"data.root={pocket_data}", f"vectors={there}", f"gate_prompts.attacks=[{name}]")
+    prompts = gate_prompts.read(cfg)
+    picked = [example for example in prompts.asked if example.attack][:12]
+    assert any(example.image for example in picked) and any(not example.image for example in picked)
+    read = torch.zeros(6, len(picked), 32)
+    for batch in pooled(tiny, picked, ["last_prompt"]):
+        read[:, batch.index] = batch.layers[0]
+    for at, example in enumerate(picked):
+        images = (example.image,) if example.image else ()
+        said = chat.converse(tiny, attack.attacked((Turn("user", example.prompt, images),), name))
+        row = chat.collate(tiny, [chat.encode_rendered(tiny, said, [chat.open_image(image) for image in images])])
+        with torch.no_grad():
+            hidden = tiny.model(**row, output_hidden_states=True).hidden_states
+        assert torch.allclose(torch.stack([layer[0, -1] for layer in hidden[1:-1]]), read[:-1, at], atol=1e-4)
+    made = gating.make(cfg, tiny, {"x": vectors.read(there / FILE)}, iar.pairs.read(cfg.pairs))["x"]
+    assert made.header["gate_attacks"] == name and made.scores.shape == (6, 60)
+    assert (made.header["gate_unsafe"], made.header["gate_benign"]) == ("24", "36")
+    gated = replace(vectors.read(there / FILE), gates=made)
+    with pytest.raises(UserError, match="were fitted on other prompts than gate_prompts holds"):
+        gating.check(compose("sweep", f"data.root={pocket_data}"), {"x": gated})
 
 
 def test_category_vectors_are_those_of_the_category_alone(compose, tiny, pocket_data, there):
