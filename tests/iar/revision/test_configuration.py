@@ -44,9 +44,7 @@ def test_what_kind_a_method_is() -> None:
     )
     assert kind("gated") == kind("categorical") == (True, True, False)
     assert kind("adaptive") == kind("nullspace") == kind("rotation") == (False, True, False)
-    assert (
-        {kind(name) for name in CONTROLS if name != "random"} == {(True, True, True)}
-    )
+    assert {kind(name) for name in CONTROLS if name != "random"} == {(True, True, True)}
     assert kind("random") == (False, False, True)
     assert Configuration("addition", (3,), 1.0).positions == "all"
 
