@@ -115,7 +115,7 @@ def read(cfg: DictConfig) -> GatePrompts:
     if both := found["unsafe"].keys() & found["benign"].keys():
         text = sorted(both)[0][0]
         raise UserError(f"prompt {text[:60]!r} is on the unsafe and on the benign side of gate_prompts: leave one out")
-    return GatePrompts(*(list(found[side].values()) for side in ("unsafe", "benign")), attacks)
+    return GatePrompts(list(found["unsafe"].values()), list(found["benign"].values()), attacks)
 
 
 def present(cfg: DictConfig) -> bool:

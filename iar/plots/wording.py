@@ -16,8 +16,7 @@ MODES = {
 }  # fmt: skip
 METHODS = {
     "none": "unsteered", "random": "random direction", "iar": "IAR", "gated_random": "gate, random direction",
-    "categorical_random": "gates by category, random directions",
-    "random_gate": "random gate", "gate": "gate alone",
+    "categorical_random": "categorical, random", "random_gate": "random gate", "gate": "gate alone",
 }  # fmt: skip
 LEVELS = (", layer level", ", head level")
 

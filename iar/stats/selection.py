@@ -5,7 +5,8 @@
 u is the score to raise (SRA_u), v_m(c) a score that must not fall (SRA_s, POPE, ScienceQA), b_m the baseline's. The
 baseline always keeps to the limits, and of equals the weaker is chosen, so what is no safer than the baseline never is.
 With a sureness q each limit asks for a margin, the distance from v_m(c) - b_m down to the 1 - q quantile of its draws:
-what is chosen keeps to each limit in q of the draws. Choosing again in a draw asks for the same margins.
+what is chosen keeps to each limit in q of the draws. Choosing again in a draw asks for the same margins. (A loss that
+no question showed is in no draw either: of n questions without one, up to 3 / n may be lost elsewhere.)
 
 How sure it is comes from the cluster bootstrap (Field & Welsh 2007): the clusters of each benchmark are drawn anew,
 with replacement and the same for all configurations, and the choice is made again. Some 37 % of the clusters are left
