@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 from hydra.errors import HydraException
@@ -24,6 +24,7 @@ from iar.revision.configuration import CONTROLS, Configuration
 _COMMAND = re.compile(r"\$ (python -m iar\.(?:sweep|evaluate)(?: .*)?)")
 _VERSIONS = re.compile(r"Python .*")
 AXES = ("layer", "heads", "strength")  # what commas are put between
+_FIELDS = ("layers", "heads", "strength")  # of a configuration, the same
 
 
 def logged(folder: Path) -> tuple[list[str], list[str]]:
@@ -76,10 +77,10 @@ def _rebuilt(folder: Path, configurations: Sequence[Configuration]) -> Iterable[
 def _grids(asked: Sequence[Configuration]) -> Iterable[list[Configuration]]:
     """Those that differ in layers, heads and strength alone, if they are all that commas make of these; where they are
     not, each place with its strengths, and places with the same strengths together."""
-    alike: dict[Configuration, list[Configuration]] = {}
+    alike: dict[tuple[object, ...], list[Configuration]] = {}
     for configuration in asked:
-        rest = replace(configuration, layers=(0,), heads=0, strength=0.0) if configuration.steered else configuration
-        alike.setdefault(rest, []).append(configuration)
+        names = [f.name for f in fields(configuration) if not configuration.steered or f.name not in _FIELDS]
+        alike.setdefault(tuple(getattr(configuration, name) for name in names), []).append(configuration)
     for members in alike.values():
         if math.prod(max(1, len(_values(members, axis))) for axis in AXES) == len(members):
             yield members

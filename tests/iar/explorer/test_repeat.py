@@ -20,6 +20,8 @@ from tests.iar.explorer import runs
         ["layer=9,14", "strength=1,2.5", "limit=24", "benchmark=[pope]", "controls=0"],
         ["layer=[9,14],19", "strength=1", "positions=all", "scale=sigma", "split=test", "controls=1"],
         ["heads=24,48", "strength=10,15", "scale=sigma"],
+        ["method=gated", "layer=19,24", "gate_layer=16", "strength=1,1.5", "threshold=0.4,0.6", "controls=1"],
+        ["method=gated", "layer=[17,18]", "heads=4,8", "gate_layer=16", "scale=norm", "gate=soft", "controls=0"],
         ["method=cot,prompt,fewshot,iar", "shots=2", "layer=14", "reminder=balanced"],
         [
             "model=llava-1.5-7b",
