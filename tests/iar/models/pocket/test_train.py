@@ -100,6 +100,20 @@ def test_a_finished_run_with_more_steps_trains_on(whole, tmp_path):
     assert longer != (whole / "model/model.safetensors").read_bytes().hex()
 
 
+def test_the_workers_start_with_one_projector_and_draw_their_own_examples(tmp_path):
+    """Else the replicas part, and what a resumed run has in common is the first worker's alone."""
+    args = train.options.parser().parse_args(["--out", str(tmp_path), *TINY, *STEPS])
+    workers = [train.Run(args, rank, 1) for rank in (0, 1)]
+    for worker in workers:
+        worker.forward = train.TrainingForward(worker.model, compiled=False)
+        before = worker.model.model.multi_modal_projector.linear_1.weight.clone()
+        worker.fit_projector()
+        assert not torch.equal(worker.model.model.multi_modal_projector.linear_1.weight, before)
+    states = [worker.model.state_dict() for worker in workers]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert workers[0].random("text", 0).random() != workers[1].random("text", 0).random()
+
+
 def test_the_log_holds_losses_by_task(tmp_path, monkeypatch):
     monkeypatch.setattr(train.Run, "vision_step", lambda self, step: (torch.tensor(float(step)), {"task": 0.5}))
     monkeypatch.setattr(train.Run, "reduce", lambda self, parameters: None)
