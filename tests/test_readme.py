@@ -50,6 +50,7 @@ HOW = {
     "python -m iar.sweep recipe=beyond": COMPOSED,
     "python -m iar.sweep recipe=transfer split=test run=runs/transfer": COMPOSED,
     "python -m iar.stress runs/transfer --by harm": HELP,
+    "python -m iar.sweep recipe=carried split=test model.path=DIR/model model.name=pocket-1 run=runs/carried": COMPOSED,
     "python -m iar.recommend RUN_DIR": REAL,
     "python -m iar.evaluate method=cot,prompt,fewshot,iar": REAL,
     "python -m iar.evaluate method=fewshot+iar shots=2 strength=2": REAL,

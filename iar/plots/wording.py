@@ -19,6 +19,7 @@ METHODS = {
     "categorical_random": "categorical, random", "random_gate": "random gate", "gate": "gate alone",
 }  # fmt: skip
 LEVELS = (", layer level", ", head level")
+LONGEST = 28  # letters of a family's name beside a figure of 8.5 cm
 
 
 def category(name: str) -> str:
@@ -48,8 +49,12 @@ def families(points: pd.DataFrame) -> list[str]:
 
 
 def spoken(group: str, groups: Iterable[str]) -> str:
-    """A family as the figures name it: without its level, unless ``groups`` has the method at both levels."""
+    """A family as the figures name it: without its level, unless ``groups`` has the method at both levels.
+
+    A name that would leave the figure no room is cut.
+    """
     method, _, level = group.partition(", ")
     others = {other.partition(", ")[2] for other in groups if other.partition(", ")[0] == method}
     named = "+".join(METHODS.get(part, part.replace("_", " ")) for part in method.split("+"))
-    return f"{named}, {level}" if level and len(others) > 1 else named
+    whole = f"{named}, {level}" if level and len(others) > 1 else named
+    return whole if len(whole) <= LONGEST else whole[: LONGEST - 1] + "…"

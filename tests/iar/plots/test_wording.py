@@ -26,6 +26,7 @@ def test_families_are_the_groups_of_the_hypervolumes():
     spoken = ["unsteered", "IAR, layer level", "IAR, head level", "random direction", "cot"]
     assert [wording.spoken(group, groups) for group in groups] == spoken
     assert wording.spoken("fewshot+iar, layer level", groups) == "fewshot+IAR"
+    assert wording.spoken("cot+prompt+fewshot+categorical, layer level", groups) == "cot+prompt+fewshot+categori…"
 
 
 def test_categories():
