@@ -104,12 +104,15 @@ def encode(
 
     Raises:
         UserError: As `render`, `encode_rendered` and `collate`; a processor that writes something behind a response.
+        ValueError: A conversation with a response.
     """
     rows, lengths = [], []
     for index, (text, row_images) in enumerate(zip(texts, images, strict=True)):
         if isinstance(text, str):
             prompt = render(loaded, text, len(row_images))
             rendered = prompt if responses is None else render(loaded, text, len(row_images), responses[index])
+        elif responses is not None and responses[index] is not None:
+            raise ValueError(f"row {index} is a conversation, which takes no response")
         else:
             prompt = rendered = converse(loaded, text)
         row = encode_rendered(loaded, rendered, row_images)

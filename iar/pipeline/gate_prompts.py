@@ -42,9 +42,9 @@ class GatePrompts:
         """The unsafe and then the benign prompts, without responses."""
         every = ("", *self.attacks)
         return [
-            replace(example, response=None, attack=attack)
+            replace(example, response=None, attack=name)
             for side in (self.unsafe, self.benign)
-            for attack in every
+            for name in every
             for example in side
         ]
 
@@ -95,9 +95,7 @@ def read(cfg: DictConfig) -> GatePrompts:
     names = ", ".join(map(str, rows))
     kept = Selection.of(cfg.pairs).rows([row for found in rows.values() for row in found], names)
     kept_ids = {id(row) for row in kept}
-    attacks = tuple(dict.fromkeys(str(name) for name in cfg.gate_prompts.attacks))
-    for name in attacks:
-        attack.check(name)
+    attacks = attack.several(cfg.gate_prompts.attacks)
     found: dict[str, dict[tuple[str, str], Example]] = {}
     for side, paths in files.items():
         found[side] = {}

@@ -131,7 +131,8 @@ def _elsewhere(found: Recommendation) -> Iterator[str]:
         if title not in (found.limits.at_least or {}) and change < -found.limits.most - EDGE
     ]
     if broken:
-        yield f"Elsewhere {' and '.join(broken)} would miss the limit: take a margin (--sure 90) or ask more questions."
+        margin = "" if found.limits.sure else "take a margin (--sure 90) or "
+        yield f"Elsewhere {' and '.join(broken)} would miss the limit: {margin}ask more questions."
 
 
 def _nothing(found: Recommendation) -> list[str]:

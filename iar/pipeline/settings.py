@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from iar.errors import UserError
+from iar.prompting import attack
 
 _LEAST = {
     "batch_size": 1, "limit": 1, "pairs.limit": 1, "controls": 0, "seed": 0, "data.seed": 0, "model.max_new_tokens": 1,
@@ -16,13 +17,14 @@ def check(cfg: DictConfig) -> None:
     """Raises what would break later.
 
     Raises:
-        UserError: No data folder, no file of pairs, or a setting that is no whole number or too small; it is named
-            with its value.
+        UserError: No data folder, no file of pairs, an unknown attack, or a setting that is no whole number or too
+            small; it is named with its value.
     """
     if OmegaConf.is_missing(cfg.data, "root"):
         raise UserError("data=folder needs its folder: data.root=DIR with vscbench, pope and scienceqa in DIR")
     if OmegaConf.select(cfg, "pairs.path", default="") is None:
         raise UserError(f"pairs={cfg.pairs.name} needs its file: pairs.path=FILE, see docs/pairs.md")
+    attack.several(OmegaConf.select(cfg, "gate_prompts.attacks"))
     if not isinstance(OmegaConf.select(cfg, "dry_run", default=False), bool):
         raise UserError(f"dry_run={cfg.dry_run} is neither true nor false")
     for name, least in _LEAST.items():

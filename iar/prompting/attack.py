@@ -11,6 +11,8 @@ iar.evaluate; all configurations of a run are asked so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from iar.errors import UserError, did_you_mean
 from iar.prompting.conversation import Conversation, Turn
 
@@ -31,6 +33,19 @@ def check(name: str) -> None:
     """
     if name and name not in ATTACKS:
         raise UserError(f"unknown attack {name!r}: {did_you_mean(name, ATTACKS)}")
+
+
+def several(names: object) -> tuple[str, ...]:
+    """The attacks that a setting names, each once: a list, one alone, or null.
+
+    Raises:
+        UserError: One that is none.
+    """
+    given = names if isinstance(names, Sequence) and not isinstance(names, str) else [names]
+    found = dict.fromkeys(str(name) for name in given if name not in (None, ""))
+    for name in found:
+        check(name)
+    return tuple(found)
 
 
 def attacked(conversation: Conversation, name: str) -> Conversation:

@@ -161,15 +161,6 @@ class _Span:
         return (self._basis @ found[:-1] + found[-1] * torch.nn.functional.normalize(outside, dim=0)).float()
 
 
-def _part(read: Read, category: str) -> tuple[Tensor, Tensor] | None:
-    """Rows of a category's prompts and of the benign ones, and their folds; None where none can be held out."""
-    rows = torch.tensor([at for at, name in enumerate(read.categories) if name == category or not read.unsafe[at]])
-    try:
-        return rows, gate_fit.assign([read.groups[at] for at in rows.tolist()], read.unsafe[rows])
-    except ValueError:
-        return None
-
-
 def _header(read: Read, categories: tuple[str, ...]) -> dict[str, str]:
     counts = {name: read.categories.count(name) for name in categories}
     return {

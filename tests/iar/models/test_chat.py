@@ -178,6 +178,15 @@ def test_mixed_rows_and_prompt_lengths(tiny: LoadedModel, images: list[Path], si
     assert padding[0 if side == "left" else -1]
 
 
+def test_a_row_may_be_a_conversation(tiny: LoadedModel) -> None:
+    said = (Turn("user", "What is that?"), Turn("assistant", "It is a cup."), Turn("user", "hello"))
+    batch, lengths = chat.encode(tiny, [said, "hello"], [[], []], [None, "No"])
+    alone = chat.encode_rendered(tiny, chat.converse(tiny, said), [])["input_ids"]
+    assert batch["input_ids"][0, -lengths[0] :].tolist() == alone[0].tolist() and lengths[0] == alone.shape[1]
+    with pytest.raises(ValueError, match="row 1 is a conversation, which takes no response"):
+        chat.encode(tiny, ["hello", said], [[], []], ["No", "Yes"])
+
+
 def test_equals_the_processor_itself(tiny: LoadedModel, images: list[Path]) -> None:
     opened = [chat.open_image(path) for path in images]
     texts = ["Is there a spoon?", "Which letter is the answer?", "A knife"]

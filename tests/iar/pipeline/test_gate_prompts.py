@@ -61,6 +61,9 @@ def test_each_prompt_is_read_inside_each_attack_too(compose, pocket_data):
     assert groups[:12] == groups[12:24] == groups[24:36] == alone.groups[:12]
     assert groups[36:54] == groups[54:72] == groups[72:] == alone.groups[12:]
     assert found.digest != alone.digest == gate_prompts.GatePrompts(found.unsafe, found.benign).digest
+    for given, names in (("turns", ("turns",)), (None, ()), ([], ()), (["prefix", "prefix"], ("prefix",))):
+        cfg.gate_prompts.attacks = given
+        assert gate_prompts.read(cfg).attacks == names
     cfg.gate_prompts.attacks = ["sistem"]
     with pytest.raises(UserError, match="unknown attack 'sistem': did you mean 'system'"):
         gate_prompts.read(cfg)

@@ -23,6 +23,12 @@ def test_a_pair_set_without_a_file_of_its_own_must_be_given_one(compose):
     check(compose("extract", "pairs=spa_vl", "pairs.path=x"))
 
 
+def test_an_attack_that_gates_shall_know_must_exist(compose):
+    check(compose("extract", "gate_prompts.attacks=system"))
+    with pytest.raises(UserError, match="unknown attack 'sistem': did you mean 'system'"):
+        check(compose("extract", "gate_prompts.attacks=[turns,sistem]"))
+
+
 @pytest.mark.parametrize(
     "override",
     [
