@@ -19,13 +19,13 @@ from torch import Tensor
 from iar import records
 from iar.console import console
 from iar.errors import UserError
+from iar.generation import divergence
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import sources
 from iar.pairs.row import Side
 from iar.pipeline import extraction
 from iar.prompting import Turn
-from iar.revision import budget
 from iar.revision.configuration import Configuration
 from iar.revision.direction import directions
 from iar.vectors.file import digest, gates_digest
@@ -55,7 +55,7 @@ def resolve(
     if not wanted:
         return {}
     for configuration in wanted:
-        budget.check(configuration.kl)
+        divergence.check(configuration.kl)
     search = _Search(cfg, loaded, benign(cfg), vectors)
     return {configuration: search.strength(configuration) for configuration in wanted}
 
@@ -96,7 +96,7 @@ class _Search:
     vectors: Mapping[str, VectorSet]
 
     def __post_init__(self) -> None:
-        self._answered: list[budget.Answered] | None = None
+        self._answered: list[divergence.Answered] | None = None
         self._measured: dict[str, dict[float, float]] = {}
         images = [records.image_digest(side.image) if side.image else None for side in self.prompts]
         asked = [[side.prompt, image] for side, image in zip(self.prompts, images, strict=True)]
@@ -126,16 +126,16 @@ class _Search:
             return measured[strength]
 
         with console.status(f"{configuration.name}: the strength within its budget"):
-            strength = budget.strongest(kl_of, configuration.kl, configuration.strength)
+            strength = divergence.strongest(kl_of, configuration.kl, configuration.strength)
         place = {"configuration": configuration.name, "budget": configuration.kl, "most": configuration.strength}
         return place | {"strength": strength, "kl": measured[strength]}
 
     def _divergence(self, configuration: Configuration, strength: float) -> float:
         if self._answered is None:
-            self._answered = budget.answered(self.loaded, self._encoded(), batch_size=self.cfg.batch_size)
+            self._answered = divergence.answered(self.loaded, self._encoded(), batch_size=self.cfg.batch_size)
         at = replace(configuration, strength=strength, kl=0.0)
         revision = directions(at, self.vectors[configuration.source])
-        return budget.divergence(self.loaded, revision, configuration.positions, self._answered)
+        return divergence.divergence(self.loaded, revision, configuration.positions, self._answered)
 
     def _encoded(self) -> list[dict[str, Tensor]]:
         rows = []
@@ -154,7 +154,7 @@ class _Search:
             vectors=digest(vector_set),
             gates=gates_digest(gates) if gates is not None else None,
             prompts=self._prompts_digest,
-            tokens=budget.TOKENS,
+            tokens=divergence.TOKENS,
             configuration=settings,
             most=configuration.strength,
             budget=configuration.kl,

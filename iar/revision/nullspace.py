@@ -4,27 +4,14 @@
 
 AlphaSteer (arXiv 2506.07022) and NullSteer (arXiv 2603.22094) add D P h: P projects off the span of benign
 activations, and D is fitted by ridge regression so that D P u is the refusal vector for every unsafe activation u.
-Since one v is the target of all of them, D P has rank one: D P = v a^T, and only a is to be found, in closed form.
-
-    a minimises   mean over u of (a.u - 1)^2 + alpha |a|^2   subject to   a = P a
-    setting the gradient to zero:   (P S P + alpha I) a = P m,   S = mean of u u^T,  m = mean of u
-
-With X = U P (one unsafe activation a row) this is a = X^T (X X^T + n alpha I)^-1 1, a system of n equations instead of
-``hidden``. So a.b = 0 for every b in the benign span, and a.u is about 1, less by what the ridge takes off.
-
-The span holds the means of the benign prompt ends and of the benign responses, and the principal directions about
-these means that carry the share ``energy`` of the variance: below 1, because as many activations as dimensions fill
-every direction; what benign prompts still feel comes from the rest. Without responses in the span, a.b of the tokens of
-a harmless answer can be anything. AlphaSteer frees a fixed share of the dimensions instead, those of the smallest
-singular values, without taking means off. alpha is ``ridge`` times the mean of P S P's eigenvalues that are not zero,
-so that it means the same at every layer.
+Since one v is the target of all of them, D P has rank one: D P = v a^T, and only a is to be found. a.b = 0 for every b
+in the span of benign activations, and a.u is about 1, less by what the ridge takes off: `iar.vectors.rule_fit`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from iar.errors import UserError
@@ -32,9 +19,6 @@ from iar.revision.axis import along, axis
 from iar.revision.configuration import Configuration
 from iar.revision.direction import gates_of
 from iar.vectors.vector_set import VectorSet
-
-ENERGY = 0.9
-RIDGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,48 +52,3 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> NullSp
     sizes = {"raw": length, "unit": 1.0, "sigma": float(vectors.sigma[layer]), "norm": float(vectors.mean_norm[layer])}
     factor = sizes[configuration.scale]
     return NullSpace(configuration.strength * factor * unit, risk)
-
-
-def coefficients(
-    unsafe: Tensor, benign: Tensor, responses: Tensor | None = None, energy: float = ENERGY, ridge: float = RIDGE
-) -> Tensor:
-    """The coefficient a of one layer, (hidden,) float32; zero where the benign span leaves the unsafe nothing.
-
-    Args:
-        unsafe: (n, hidden) activations of unsafe prompts at the last prompt token.
-        benign: (m, hidden) the same of benign prompts.
-        responses: (r, hidden) activations of responses to benign prompts, so that these too are left as they are.
-        energy: Share of the benign variance that the span carries, over 0 and up to 1.
-        ridge: Penalty, as a share of the mean eigenvalue; over 0.
-    """
-    if not 0 < energy <= 1 or ridge <= 0 or not len(unsafe) or not len(benign):
-        raise ValueError(f"energy {energy}, ridge {ridge}, {len(unsafe)} unsafe and {len(benign)} benign activations")
-    span = benign_span([part.double() for part in (benign, responses) if part is not None and len(part)], energy)
-    rows = unsafe.double()
-    left = rows - rows @ span.T @ span
-    size = left.square().sum()
-    if size <= 1e-20 * rows.square().sum():  # nothing but rounding is left
-        return torch.zeros(rows.shape[1])
-    alpha = ridge * size / min(len(left), rows.shape[1] - len(span))  # n alpha: X X^T is a sum over n activations
-    system = left @ left.T + alpha * torch.eye(len(left), dtype=left.dtype, device=left.device)
-    found = left.T @ torch.linalg.solve(system, torch.ones(len(left), dtype=left.dtype, device=left.device))
-    return (found - span.T @ (span @ found)).float().cpu()
-
-
-def benign_span(sets: list[Tensor], energy: float) -> Tensor:
-    """Orthonormal rows (directions, hidden) that span the sets' means and ``energy`` of the variance about them.
-
-    Each set counts as much as any other, however many activations it has.
-    """
-    floor = 1e-10 * torch.cat(sets).norm()  # below it is rounding
-    means = _rows(torch.stack([part.mean(0) for part in sets]), 1.0, floor)
-    spread = torch.cat([(part - part.mean(0)) / len(part) ** 0.5 for part in sets])
-    return torch.cat([means, _rows(spread - spread @ means.T @ means, energy, floor)])
-
-
-def _rows(matrix: Tensor, energy: float, floor: Tensor) -> Tensor:
-    """The fewest right singular vectors that carry the share of the matrix's sum of squares; none of the floor's."""
-    _, sizes, directions = torch.linalg.svd(matrix, full_matrices=False)
-    share = sizes.square().cumsum(0) / sizes.square().sum()
-    needed = int((share < energy - 1e-12).sum()) + 1
-    return directions[: min(needed, int((sizes > floor).sum()))]

@@ -68,28 +68,3 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> Rotati
     if second.norm() <= 1e-6 * length:
         raise UserError(f"layer {layer} has no second axis to rotate with: choose another layer")
     return Rotation(configuration.strength, first.float(), normalize(second, dim=0).float())
-
-
-def second_axis(unsafe: Tensor, benign: Tensor, vector: Tensor) -> Tensor:
-    """The second axis of one layer's plane, (hidden,) float32 of length 1; zero where activations do not vary.
-
-    The first principal component of all activations with their component along the vector taken out; of its two
-    directions the one that the mean activation leans to, so that turning to it moves most activations least.
-
-    Args:
-        unsafe: (n, hidden) activations of unsafe prompts at the last prompt token.
-        benign: (m, hidden) the same of benign prompts.
-        vector: (hidden,) the layer's vector, of any length.
-    """
-    first = normalize(vector.double(), dim=0)
-    rows = torch.cat([unsafe, benign]).double()
-    rows = rows - (rows @ first)[:, None] * first
-    mean = rows.mean(0)
-    _, sizes, directions = torch.linalg.svd(rows - mean, full_matrices=False)
-    if sizes[0] <= 1e-10 * rows.norm():
-        return torch.zeros(len(first))
-    found = directions[0] - (directions[0] @ first) * first
-    lean = found @ mean
-    if lean == 0:
-        lean = found[found.abs().argmax()]
-    return (normalize(found, dim=0) * (1 if lean > 0 else -1)).float().cpu()

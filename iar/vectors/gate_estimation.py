@@ -17,6 +17,7 @@ from torch import Tensor
 
 from iar.vectors import gate_fit
 from iar.vectors.gates import Gates
+from iar.vectors.rule_fit import coefficients, second_axis
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,6 @@ class _Span:
 
     def risk(self, unsafe: Tensor) -> Tensor:
         """The coefficient of the null-space rule, (hidden,)."""
-        from iar.revision.nullspace import coefficients  # here: it imports what a vector set is
-
         responses = self.responses if len(self.responses) else None
         return self._back(coefficients(self.values[unsafe], self.values[~unsafe], responses))
 
@@ -150,8 +149,6 @@ class _Span:
 
     def second(self, vector: Tensor, unsafe: Tensor) -> Tensor:
         """The second axis to a vector, (hidden,) float32; what of the vector lies outside the span is one more axis."""
-        from iar.revision.rotation import second_axis
-
         if self._basis is None:
             return second_axis(self.values[unsafe], self.values[~unsafe], vector)
         inside = vector.double() @ self._basis

@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 
 from iar import vectors
 from iar.errors import UserError
+from iar.generation.divergence import answered, divergence
 from iar.models import chat
 from iar.pipeline import budgeting
 from iar.prompting import Turn
 from iar.revision import Configuration, directions
-from iar.revision.budget import answered, divergence
 
 SOURCE = "multi_response-mms-mean"
 LOW, HIGH = (Configuration("iar", (2,), 40.0, scale="unit", kl=kl) for kl in (0.005, 0.03))

@@ -8,7 +8,7 @@ import torch
 
 from iar.errors import UserError
 from iar.revision import Configuration
-from iar.revision.rotation import rule, second_axis
+from iar.revision.rotation import rule
 from iar.vectors import VectorSet
 from iar.vectors.gates import Gates
 
@@ -78,31 +78,6 @@ def test_dtypes_and_rows(known: VectorSet, hidden: torch.Tensor, dtype: torch.dt
     assert torch.equal(torch.cat([made.added(row[None]) for row in rows]), found)
     assert made.added(rows[:0]).shape == (0, 32)
     assert torch.equal(made.added(torch.zeros(1, 32, dtype=dtype)), torch.zeros(1, 32, dtype=dtype))
-
-
-def test_second_axis() -> None:
-    """The widest direction is the vector's own; the second axis is the widest one orthogonal to it."""
-    generator = torch.Generator().manual_seed(9)
-    widths = torch.tensor([9.0, 4.0, 1.0, 1.0])
-    unsafe, benign = (torch.randn(n, 4, generator=generator) * widths for n in (300, 200))
-    vector = torch.tensor([2.0, 0, 0, 0])
-    found = second_axis(unsafe, benign + torch.tensor([0, 1.0, 0, 0]), vector)
-    assert found.norm() == pytest.approx(1, abs=1e-6)
-    assert found[0] == 0
-    assert found[1] > 0.99
-    moved = torch.tensor([0, -20.0, 0, 0])
-    assert second_axis(unsafe + moved, benign + moved, -vector)[1] < -0.99  # to the side of the mean activation
-    assert torch.equal(
-        second_axis(unsafe + moved, benign + moved, vector), second_axis(unsafe + moved, benign + moved, 3 * vector)
-    )
-
-
-def test_second_axis_where_nothing_varies() -> None:
-    same = torch.ones(5, 4)
-    assert not second_axis(same, same, torch.tensor([1.0, 0, 0, 0])).any()
-    line = torch.arange(5.0)[:, None] * torch.tensor([1.0, 0, 0, 0])
-    assert not second_axis(line, line, torch.tensor([1.0, 0, 0, 0])).any()
-    assert second_axis(line, line, torch.zeros(4)).tolist() == [1, 0, 0, 0]
 
 
 def test_errors(vectors: VectorSet, known: VectorSet) -> None:

@@ -7,9 +7,8 @@ import json
 import pytest
 import torch
 
-from iar.revision.nullspace import coefficients
-from iar.revision.rotation import second_axis
 from iar.vectors.gate_estimation import Known, Read, estimate
+from iar.vectors.rule_fit import coefficients, second_axis
 
 LAYERS, UNSAFE, BENIGN, ANSWERS = 2, 24, 30, 8
 

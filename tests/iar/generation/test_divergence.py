@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from iar.errors import UserError
+from iar.generation.divergence import Answered, answered, divergence, kl, strongest
 from iar.models import chat
 from iar.prompting import Turn
 from iar.revision import Configuration, Revision, directions
-from iar.revision.budget import Answered, answered, divergence, kl, strongest
 from iar.revision.gate import Gate
-from tests.iar.revision.conftest import span
+from tests.iar.revision import conftest as revisions
 
+random_vectors, vectors, vector = revisions.random_vectors, revisions.vectors, revisions.vector
 TEXTS = ["Is there a spoon?", "hello", "How do I use this knife?"]
 
 
@@ -95,7 +96,7 @@ def plain(tiny: Any, prompts: list[dict[str, torch.Tensor]], positions: str, add
                 ids.append(int(tiny.model(**inputs, use_cache=False).logits[0, -1].argmax()))
             inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([ids[-1:]])], 1)
             inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-        first, end = span(positions, length)
+        first, end = revisions.span(positions, length)
         with torch.no_grad():
             log_p = tiny.model(**inputs, use_cache=False).logits[0, length - 1 : -1].log_softmax(-1)
 
