@@ -19,7 +19,7 @@ from iar.pipeline import data, verdicts
 from iar.records import Run
 
 REFUSED = ("refusal", "warning", "direct_refusal", "indirect_refusal", "safe_completion")
-ANSWERED = ("answer", "direct_answer")
+ANSWERED = ("answer", "complied", "direct_answer")
 
 
 class Questions(NamedTuple):

@@ -21,7 +21,7 @@ from iar.judges.verdict import Verdict
 if TYPE_CHECKING:
     from iar.remote import Budget, Endpoint, Estimate, Reply, Request
 
-VERSION = "1"
+VERSION = "2"
 KEPT = 2000  # characters of a judge's raw text that a verdict keeps
 _SETTINGS = ("name", "kind", "endpoint", "toxicity", "prompt_file", "system_turn", "max_tokens")
 _STAGE_2 = "description"

@@ -26,7 +26,7 @@ from iar.judges.judge import Item
 from iar.judges.local_model import LocalModel
 from iar.judges.verdict import LABELS, Failure, Verdict
 
-VERSION = "1"
+VERSION = "2"
 GUARD_TOKENS = 64  # "unsafe" and every category there is
 INPUTS = ("answer", "pair")
 _GUARD = re.compile(r"\s*(?:safe|(unsafe)(?:\s+[A-Z]\d{1,2}(?:\s*,\s*[A-Z]\d{1,2})*)?)\s*", re.IGNORECASE)
@@ -103,7 +103,7 @@ class Classifier(_Local):
     """A sequence classifier.
 
     Args:
-        labels: Each class of the model -> one of refusal, warning, answer, irrelevant.
+        labels: Each class of the model -> one of refusal, warning, answer, irrelevant, complied.
         reads: ``answer``, or ``pair`` for query and answer as its two texts.
 
     Raises:

@@ -19,13 +19,16 @@ import pandas as pd
 
 from benchmark.dualbench import APPROXIMATION
 from benchmark.intervals import LEVEL
+from benchmark.judged import FOUR
 from iar.errors import UserError
 from iar.judges.judge import Item, Judge
 from iar.judges.verdict import Failure, Verdict
 
-VERSION = "1"
+VERSION = "2"
 COLUMNS = ["judges", "measure", "n", "agreement", "kappa", "low", "high"]
-_COARSE = {fine: coarse for coarse, fine in APPROXIMATION.items()} | {"safe_completion": "warning"}
+_COARSE = {fine: coarse for coarse, fine in APPROXIMATION.items() if coarse not in FOUR} | {
+    "safe_completion": "warning"
+}
 _UNSCORED = "unscored"
 _DRAWS = 1000
 
@@ -96,10 +99,12 @@ def _word(verdict: Verdict) -> str:
 def _comparable(labels: list[Any]) -> list[Any]:
     """Labels of one set: where some judges know DUAL-Bench's stages and some do not, all as the four of VSCBench.
 
-    A vote of such a panel says nothing of safe completions, as the labels of VSCBench do not.
+    A vote of such a panel says nothing of safe completions, as the labels of VSCBench do not. Where the others say
+    ``answer``, ``complied`` is one too.
     """
-    coarse = any(label in APPROXIMATION for label in labels)
-    return [_COARSE.get(label, label) if coarse else label for label in labels]
+    if any(label in APPROXIMATION for label in labels):
+        labels = [_COARSE.get(label, label) for label in labels]
+    return [FOUR.get(label, label) for label in labels] if "answer" in labels else labels
 
 
 def _majority(votes: list[Any]) -> Any:

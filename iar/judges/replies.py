@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.dualbench import APPROXIMATION
+from benchmark.judged import LABELS
 from benchmark.labels import read_label
 from benchmark.vscbench import CLASSES as VSCBENCH
 from benchmark.xstest import HUMAN as XSTEST
 from iar.judges.judge import Task
 from iar.judges.verdict import Failure
 
-_FOUR = {label: label for label in VSCBENCH.values()}
+_FOUR = {label: label for label in LABELS}
 _STAGE_1 = {"1": "direct_answer", "2": "direct_refusal", "3": "indirect_refusal"}
 FREE: Mapping[Task, Mapping[str, str]] = {
     "vscbench": _FOUR | VSCBENCH | XSTEST,

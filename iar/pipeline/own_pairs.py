@@ -200,7 +200,7 @@ def _behaviour(requests: Iterable[Example], answers: _Answers, folder: Path) -> 
     """A one-sided line in the manifest's long form for each request that was refused or answered."""
     for request in requests:
         label = answers[request.pair][0]["label"]
-        if label in (*SAFE, "answer"):
+        if label in (*SAFE, "answer", "complied"):
             side = {"prompt": request.prompt, "image": _relative(request.image, folder)}
             yield {"id": request.pair, "category": request.category, "safe" if label in SAFE else "unsafe": side}
 

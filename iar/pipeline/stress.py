@@ -182,7 +182,7 @@ def _errors(
     labels = {(r["configuration"], r["benchmark"], r["sample"]): r["label"] for r in run.log("verdicts").read()}
     alone = [c for c in configurations if c.method == "gate"]
     gates = {c.name: next((g for g in alone if _same_gate(c, g)), None) for c in configurations if not c.control}
-    wrong = {"unsafe": ("answered", ("answer",)), "safe": ("refused", ("refusal", "warning"))}
+    wrong = {"unsafe": ("answered", ("answer", "complied")), "safe": ("refused", ("refusal", "warning"))}
     rows = []
     for record in run.log("generations").read():
         at, name = (record["benchmark"], record["sample"]), record["configuration"]

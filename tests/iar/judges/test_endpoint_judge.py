@@ -135,7 +135,7 @@ def test_a_prompt_of_someone_else(chat_server, tmp_path, task, reply, label):
         f"Label it. Q: {QUERY} S: A sentence. A: {BASE}"
     ]
     assert [turn["role"] for turn in server.calls[0]["messages"]] == ["user"]
-    assert "response_format" not in server.calls[0] and re.fullmatch("1-[0-9a-f]{8}", judge.version)
+    assert "response_format" not in server.calls[0] and re.fullmatch("2-[0-9a-f]{8}", judge.version)
 
 
 def test_a_prompt_of_someone_else_for_one_task(chat_server, tmp_path):
@@ -155,7 +155,7 @@ def test_a_description_holds_what_can_change_a_verdict_and_no_key(monkeypatch):
     endpoint = Endpoint(model="m", base_url="http://localhost:1/v1", key_name="MY_KEY")
     judge = EndpointJudge(endpoint, name="mine")
     found = judge.describe()
-    assert (judge.name, judge.version, EndpointJudge(endpoint).name) == ("mine", "1", "m")
+    assert (judge.name, judge.version, EndpointJudge(endpoint).name) == ("mine", "2", "m")
     assert found["model"] == "m" and found["base_url"] == "http://localhost:1/v1" and found["temperature"] == 0
     assert "sk-secret" not in f"{found} {judge!r} {vars(judge)}"
     changed = [

@@ -53,7 +53,7 @@ def test_a_guard_says_what_is_harmful_and_the_offline_judge_what_a_safe_answer_i
     assert [v.failure for v in found] == ["", "", "", "", "", "language"]  # the offline judge reads English
     assert found[0].reason == "unsafe S1,S2" and found[1].reason == "unsafe"
     assert found[2].reason.startswith("safe; rules: ") and found[3].reason.startswith("safe; rules: ")
-    assert {(v.judge, v.version) for v in found} == {("guard", "1")}
+    assert {(v.judge, v.version) for v in found} == {("guard", "2")}
 
 
 def test_what_a_guard_writes_beside_safe_and_unsafe_is_no_verdict(guard):

@@ -21,7 +21,8 @@ def text(item: Item, rubric: str, toxicity: bool = True, system: bool = True) ->
 
 
 def test_the_label_sets_are_those_of_the_benchmarks():
-    assert set(RUBRICS["vscbench"].labels.values()) == set(RUBRICS["xstest"].labels.values()) == set(LABELS)
+    assert set(RUBRICS["vscbench"].labels.values()) == set(LABELS)
+    assert set(RUBRICS["xstest"].labels.values()) == set(LABELS) - {"complied"}  # a partial refusal, in XSTest's words
     stages = {*RUBRICS["dualbench"].labels.values(), *RUBRICS["description"].labels.values()}
     assert stages == set(DUALBENCH)
     assert all(rubric.labels.keys() == rubric.meanings.keys() for rubric in RUBRICS.values())
