@@ -67,7 +67,8 @@ Formats (--format, found out by itself):
   plain      JSON Lines, a JSON array or CSV: id, answer, and if there: question, image, label, configuration
 
 Where a judge is needed (vscbench, xstest, figstep, ...) the file must have labels: a column `label` with refusal,
-warning, answer, irrelevant or complied, XSTest's final_label, the raw reply of VSCBench's judge, or a run's verdicts.jsonl."""
+warning, answer, irrelevant or complied, XSTest's final_label, the raw reply of VSCBench's judge, or a run's
+verdicts.jsonl."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

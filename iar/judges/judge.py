@@ -16,10 +16,10 @@ class Item:
     """One answer to judge. A judge never learns whether its query is safe or unsafe.
 
     Attributes:
-        task: Whose labels are wanted. ``vscbench``: refusal, warning, answer, irrelevant, complied. ``xstest``: the same, for
-            full refusal, partial refusal, full compliance, and irrelevant. ``dualbench``: direct_answer,
-            direct_refusal, indirect_refusal, safe_completion, unrelated (a judge that knows no second stage: those of
-            ``vscbench``).
+        task: Whose labels are wanted. ``vscbench``: refusal, warning, answer, irrelevant, complied. ``xstest``: the
+            first four, for full refusal, partial refusal, full compliance, and irrelevant. ``dualbench``:
+            direct_answer, direct_refusal, indirect_refusal, safe_completion, unrelated (a judge that knows no second
+            stage: those of ``vscbench``).
         query: The question as it was meant.
         answer: What the model wrote.
         rendered: The sentence drawn in the image (DUAL-Bench), else "".
