@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
+from benchmark import drawing
+from benchmark.errors import DataError
 from benchmark.sample import Loaded, Sample, Unasked
 
 
@@ -16,16 +16,13 @@ def problem(path: Path) -> str | None:
     Looks only at the file's existence and header, so thousands of files cost seconds; a file whose pixels
     break off later still fails when it is decoded.
     """
-    if not path.is_file():
+    if not path.exists():
         return f"missing image: {path}"
     try:
-        with Image.open(path):
+        with drawing.opened(path):
             return None
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        # PIL's own message for a non-image repeats the path as PosixPath('...'): say it once, on one line.
-        unknown = isinstance(error, UnidentifiedImageError)
-        reason = "not an image format that PIL knows" if unknown else " ".join(str(error).split())
-        return f"unreadable image: {path} ({reason})"
+    except DataError as error:
+        return f"unreadable image: {path} ({str(error).partition(f'{path}: ')[2]})"
 
 
 def sort_out(samples: Iterable[Sample]) -> Loaded:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
+from benchmark import drawing
 from benchmark.errors import DataError
 from benchmark.joining import SIZES
 from benchmark.protocol import Protocol
@@ -89,13 +89,12 @@ def problem(path: Path) -> str:
     if not path.stat().st_size:
         return "empty"
     try:
-        with Image.open(path) as image:
+        with drawing.opened(path) as image:
             image.load()
-    except UnidentifiedImageError:
-        return "not an image"
-    # PIL's decoders raise all of these on damaged files
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        return f"torn: {' '.join(str(error).split())}"
+    except DataError as error:
+        if isinstance(error.__cause__, UnidentifiedImageError):
+            return "not an image"
+        return f"torn: {str(error).partition(f'{path}: ')[2]}"
     return ""
 
 

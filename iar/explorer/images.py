@@ -6,7 +6,10 @@ import base64
 import io
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from benchmark import drawing
+from benchmark.errors import DataError
 
 SIDE = 448  # pixels of the longer side: text drawn in an image stays legible
 SMALL = 24_000  # bytes: a file that is small already is taken as it is
@@ -19,27 +22,23 @@ def data_uri(path: Path) -> str | None:
     A file in a format of the web, small in bytes and pixels, is taken byte by byte; others become WebP.
     """
     try:
-        with Image.open(path) as image:
+        with drawing.opened(path) as image:
             kind = FORMATS.get(image.format or "")
             if kind and max(image.size) <= SIDE and path.stat().st_size <= SMALL:
                 image.verify()
                 return _uri(kind, path.read_bytes())
-        with Image.open(path) as image:
+        with drawing.opened(path) as image:
             image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a large JPEG is decoded at a fraction of its size
             return _uri("webp", _smaller(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # PIL's SyntaxError: a broken PNG
+    except DataError:
         return None
 
 
 def _smaller(image: Image.Image) -> bytes:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("RGBA", "LA", "P", "PA"):
-        upright = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    upright = upright.convert("RGB")
-    upright.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    drawn = drawing.draw(image)
+    drawn.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    upright.save(buffer, "WEBP", quality=80, method=4)
+    drawn.save(buffer, "WEBP", quality=80, method=4)
     return buffer.getvalue()
 
 

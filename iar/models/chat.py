@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import BatchFeature
 
+from benchmark import drawing
+from benchmark.errors import DataError
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.templates import TEMPLATES
@@ -71,12 +73,15 @@ def until_stop(loaded: LoadedModel, answer: str) -> str:
 
 
 def open_image(path: Path | str) -> Image.Image:
-    """Read an image as RGB; a file that is missing, broken or no image is a UserError naming it."""
+    """The picture in a file as people see it (`benchmark.drawing`), RGB.
+
+    Raises:
+        UserError: The file is missing, broken, too large or no image; the message names it.
+    """
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read image {path}: {str(error).splitlines()[0]}") from error
+        return drawing.read(path)
+    except DataError as error:
+        raise UserError(str(error)) from error
 
 
 def text_length(loaded: LoadedModel, rendered: str) -> int:

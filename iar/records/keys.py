@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from benchmark import drawing
+from benchmark.errors import DataError
 from iar.errors import UserError
 
 
@@ -32,19 +34,29 @@ def key(**canonical: Any) -> str:
 def image_digest(path: str | Path) -> str:
     """SHA-256 (hex) of an image file's bytes; read once as long as the file's size and time stay the same.
 
+    Where models see another picture than in earlier versions (`benchmark.drawing`), the drawing's version stands behind
+    it, so that answers to the former picture are not taken for answers to this one.
+
     Raises:
         UserError: The file is missing or cannot be read; the message names it.
     """
     try:
+        drawing.regular(path)
         status = Path(path).stat()
         return _digest(str(path), status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise UserError(f"cannot read image {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read image {path}: {drawing.reason(error)}") from error
 
 
 @lru_cache(maxsize=1 << 16)
 def _digest(path: str, mtime_ns: int, size: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    content = Path(path).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        with drawing.opened(path, content) as image:
+            return f"{digest}+drawing@{drawing.VERSION}" if drawing.differs(image) else digest
+    except DataError:  # told where it is drawn
+        return digest
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Images as endpoints take them: PNG or JPEG within the size limits, as data URIs.
 
-A PNG or JPEG within the limits is sent as it is, byte for byte. Anything else (a bigger image, BMP, TIFF, WebP, GIF) is
-drawn upright on white, shrunk, and written as a JPEG whose quality falls until it fits.
+A PNG or JPEG within the limits is sent as it is, byte for byte, where its pixels are the picture that people see.
+Anything else (a bigger image, BMP, TIFF, WebP, GIF, a photograph to be turned, 16 bits a pixel, a transparent ground)
+is drawn as for local models (`benchmark.drawing`), shrunk, and written as a JPEG whose quality falls until it fits.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import io
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from benchmark import drawing
+from benchmark.drawing import on_white as _on_white
+from benchmark.errors import DataError
 from iar.errors import UserError
 from iar.prompting.conversation import Conversation
 from iar.remote.endpoint import Endpoint
@@ -44,23 +48,26 @@ def data_uri(endpoint: Endpoint, path: str | Path) -> str:
         UserError: The image cannot be read, or is too big however it is written; the message names it.
     """
     try:
+        drawing.regular(path)
         status = Path(path).stat()
         return _data_uri(
             str(path), status.st_mtime_ns, status.st_size, endpoint.max_image_bytes, endpoint.max_image_side
         )
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(getattr(error, "strerror", None) or error or type(error).__name__).splitlines()[0]
-        raise UserError(f"cannot read image {path}: {reason}") from error
+    except DataError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"cannot read image {path}: {drawing.reason(error)}") from error
 
 
 @lru_cache(maxsize=16)  # the images of demonstrations come again in every request
 def _data_uri(path: str, mtime_ns: int, size: int, most: int, side: int) -> str:
     content = Path(path).read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
+    with drawing.opened(path, content) as image:
         kind = image.format or ""
         image.load()  # a torn file is told here, not by the endpoint
         small = max(image.size) <= side and _encoded(len(content)) <= most
-        if kind not in AS_THEY_ARE or not small or image.mode == "CMYK":
+        several = getattr(image, "n_frames", 1) > 1
+        if kind not in AS_THEY_ARE or not small or several or image.mode == "CMYK" or drawing.differs(image):
             kind, content = "JPEG", _shrunk(image, most, side)
     return f"data:{AS_THEY_ARE[kind]};base64,{base64.b64encode(content).decode('ascii')}"
 
@@ -71,7 +78,7 @@ def _encoded(size: int) -> int:
 
 
 def _shrunk(image: Image.Image, most: int, side: int) -> bytes:
-    drawn = _on_white(ImageOps.exif_transpose(image))
+    drawn = _on_white(drawing.upright(image))
     drawn.thumbnail((side, side), Image.Resampling.LANCZOS)
     while True:
         for quality in QUALITIES:
@@ -84,15 +91,3 @@ def _shrunk(image: Image.Image, most: int, side: int) -> bytes:
         drawn = drawn.resize(
             (max(1, int(drawn.width * SHRINK)), max(1, int(drawn.height * SHRINK))), Image.Resampling.LANCZOS
         )
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """As RGB; what is transparent shows white, as on a page, and not the colour that happens to lie beneath."""
-    if image.mode in ("I;16", "I"):  # 16 bits a pixel: a plain conversion would clip to white
-        image = image.convert("I").point(lambda value: value / 257).convert("L")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, "white")
-        paper.alpha_composite(layer)
-        image = paper
-    return image.convert("RGB")

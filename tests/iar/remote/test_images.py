@@ -95,8 +95,22 @@ def test_a_turned_photograph_stays_upright(tmp_path: Path) -> None:
     tag[0x0112] = 6  # shown turned by a quarter
     photo.save(tmp_path / "photo.jpg", exif=tag)
 
-    assert decoded(data_uri(ENDPOINT, tmp_path / "photo.jpg"))[1] == (tmp_path / "photo.jpg").read_bytes()
+    assert decoded(data_uri(ENDPOINT, tmp_path / "photo.jpg"))[2].size == (32, 64)
     assert decoded(data_uri(replace(ENDPOINT, max_image_side=32), tmp_path / "photo.jpg"))[2].size == (16, 32)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "seen"), [("I;16", 40 * 257, 40), ("RGBA", (0, 0, 0, 0), 255), ("LA", (200, 255), 200)]
+)
+def test_a_small_png_is_sent_raw_only_where_an_endpoint_cannot_draw_it_otherwise(
+    tmp_path: Path, mode: str, colour: object, seen: int
+) -> None:
+    Image.new(mode, (16, 16), colour).save(tmp_path / "image.png")
+
+    media, _, image = decoded(data_uri(ENDPOINT, tmp_path / "image.png"))
+
+    assert media == ("image/png" if mode == "LA" else "image/jpeg")  # all of the LA image is opaque
+    assert abs(image.convert("L").getpixel((8, 8)) - seen) < 3
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
