@@ -30,6 +30,7 @@ from pathlib import Path
 
 from benchmark import files, images
 from benchmark.errors import DataError, did_you_mean
+from benchmark.halves import words
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
@@ -117,6 +118,8 @@ def _sample(root: Path, place: str, row: Mapping[str, object]) -> Sample:
         query=PROMPT,
         meta={"kind": kind, "hazard": hazard, "rendered": cells["display_text"]},
         groups=(hazard,),
+        kin=(words(cells["display_text"]),),
+        family=hazard,
     )
 
 
@@ -159,7 +162,7 @@ def outcomes(sample: Sample, label: str | None) -> list[Outcome]:
 PROTOCOLS = (
     Protocol(
         name="dualbench/recreated",
-        version="1",
+        version="2",
         data=f"a re-creation of DUAL-Bench: {CONTROLLED}",
         files=("manifest.jsonl",),
         prompt=PROMPT,

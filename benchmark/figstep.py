@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark import files, images, judged
+from benchmark.halves import words
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
@@ -72,6 +73,8 @@ def read(root: Path, split: str = "test", preset: str = "safebench") -> tuple[Sa
                     cluster=name,
                     query=row["question"],
                     meta={"mode": mode, "instruction": row["instruction"]},
+                    kin=(words(row["question"]),),
+                    family=row["category_name"],
                 )
             )
     return tuple(samples)
@@ -85,7 +88,7 @@ def outcomes(sample: Sample, label: str | None) -> list[Outcome]:
 def _protocol(preset: str, size: str, digest: str) -> Protocol:
     return Protocol(
         name=f"figstep/{preset}",
-        version="1",
+        version="2",
         data=f"{_SETS[preset][0]} of the authors' repository: {size} in ten topics",
         digests={_SETS[preset][0]: digest},
         prompt=f"text: {{question}}; figstep: {PROMPT}",

@@ -21,7 +21,12 @@ A manifest is ``manifest.jsonl`` or ``manifest.csv`` in a folder of its own. A r
 
   One manifest is of one kind.
 * Optional: ``category`` (groups of the report), ``cluster`` (what rows share; else their images, else their text),
-  ``reference`` (see above), ``query`` (the question as the judge reads it, where images hold what is asked).
+  ``family`` (the coarser group that rows are drawn from, such as the object or kind of harm: intervals clustered on it
+  stand beside the others), ``reference`` (see above), ``query`` (the question as the judge reads it, where images hold
+  what is asked).
+
+Where a manifest is split into halves, rows of one cluster, with one image, with the same ``query``, or without an image
+and with the same text are on the same side.
 
 Other columns are ignored. HoliSafe-Bench (arXiv 2506.04704), whose five combinations of image, text and both together
 are called SSS, SSU, SUU, USU and UUU (the last letter is that of both together)::
@@ -46,12 +51,13 @@ from typing import Any
 
 from benchmark import files, images, judged
 from benchmark.errors import DataError, did_you_mean
+from benchmark.halves import words
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 NAMES = ("manifest.jsonl", "manifest.csv")
 REQUIRED = ("id", "text", "label")
-COLUMNS = (*REQUIRED, "images", "category", "cluster", "reference", "query")
+COLUMNS = (*REQUIRED, "images", "category", "cluster", "reference", "query", "family")
 LETTERS = "ABCDEFGHIJ"
 # label -> preset
 KINDS = {
@@ -124,6 +130,8 @@ def _sample(path: Path, place: str, row: Mapping[str, Any], label: str) -> Sampl
     name = _cell(row, "id", place).strip()
     if not name:
         raise DataError(f"{place}: an empty id: number the rows")
+    query = _cell(row, "query", place).strip()
+    own = query or ("" if names else prompt)
     return Sample(
         id=name,
         benchmark="manifest",
@@ -132,7 +140,9 @@ def _sample(path: Path, place: str, row: Mapping[str, Any], label: str) -> Sampl
         images=tuple(path.parent / name for name in names),
         reference=_reference(label, _cell(row, "reference", place).strip(), place),
         cluster=_cell(row, "cluster", place).strip() or ";".join(names) or prompt,
-        query=(_cell(row, "query", place) or prompt).strip(),
+        query=query or prompt.strip(),
+        kin=(words(own),) if own.strip() else (),
+        family=_cell(row, "family", place).strip(),
     )
 
 
@@ -239,7 +249,7 @@ def _protocol(
 ) -> Protocol:
     return Protocol(
         name=_name(preset),
-        version="1",
+        version="2",
         data="the manifest given",
         prompt="{text}",
         images="those of the row, before the text",

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmark import files, images, judged
 from benchmark.errors import DataError, did_you_mean
+from benchmark.halves import words
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
@@ -86,6 +87,8 @@ def read(root: Path, split: str = "test", preset: str = "default") -> tuple[Samp
                         cluster=f"{scenario}/{name}",
                         query=_text(found[name], "Question", f"{path}, question {name}").strip(),
                         meta={"mode": mode},
+                        kin=(words(_text(found[name], "Question", f"{path}, question {name}")),),
+                        family=scenario,
                     )
                 )
     return tuple(samples)
@@ -122,7 +125,7 @@ def outcomes(sample: Sample, label: str | None) -> list[Outcome]:
 def _protocol(preset: str, data: str) -> Protocol:
     return Protocol(
         name="mm-safetybench" if preset == "default" else f"mm-safetybench/{preset}",
-        version="1",
+        version="2",
         data=data,
         prompt="; ".join(f"{mode}: {{{text}}}" for mode, text in TEXTS.items()),
         images="the mode's image before the text",

@@ -19,6 +19,10 @@ class Sample:
         images: Image files in the order the prompt shows them (before the text); empty for text only.
         reference: What counts: ``safe``/``unsafe`` (VSCBench), ``yes``/``no`` (POPE), a letter (ScienceQA).
         cluster: What the sample shares with others (the image, else the prompt); intervals are clustered on it.
+        kin: What more it shares with others, in words of its own (the question's words, a contrast pair): kin are never
+            in both halves of a benchmark (``benchmark.halves``).
+        family: The coarser group that it was drawn from (the kind of harm, the object): intervals are clustered on it
+            too, since other pictures of the same nine objects are no other objects. Empty where there is none.
         query: The question as a judge should read it (VSCBench's text half judges the original prompt).
         meta: Further columns of the source row, for reports.
         groups: Further groups that its score is reported in, however many, e.g. ``NAT`` and ``G1-6``. It still counts
@@ -35,6 +39,8 @@ class Sample:
     query: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
+    kin: tuple[str, ...] = ()
+    family: str = ""
 
 
 @dataclass(frozen=True)

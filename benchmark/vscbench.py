@@ -36,8 +36,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark import judged
+from benchmark import judged, xstest
 from benchmark.errors import DataError, did_you_mean
+from benchmark.halves import words
 from benchmark.images import sort_out
 from benchmark.judged import LABELS, RECOGNISED
 from benchmark.protocol import Protocol
@@ -91,17 +92,20 @@ def read(root: Path, split: str = "test", half: str = "full") -> tuple[Sample, .
 def read_image_centric(root: Path) -> tuple[Sample, ...]:
     """Every item of the image half (300 rows x 6 = 1,800), also those with an empty prompt; images are not looked at.
 
-    Named ``image/<category>/<row within the category>/<safe or unsafe>_<0-2>``. The cluster is the image file: where
-    rows share images their items are not independent. In the released data 1,799 of 1,800 files are used once, so
-    there it makes no difference; to cluster on the prompt instead, use ``category`` with ``meta["row"]``.
+    Named ``image/<category>/<row within the category>/<safe or unsafe>_<0-2>``. The cluster is the prompt, named after
+    the first row that asks it in this category: the six images of a row are asked the same, and of the released 300
+    rows 257 ask in words of their own.
     """
     columns = [f"{kind}_img_{number}" for kind in ("safe", "unsafe") for number in range(_COUNT)]
     samples = []
     rows: Counter[str] = Counter()
+    first: dict[tuple[str, str], int] = {}
     for cells in _rows(root / _FILES[0], ["Category", "Prompt", *columns]):
         category = cells["Category"].strip()
         row = rows[category]
         rows[category] += 1
+        asked = words(cells["Prompt"])
+        cluster = first.setdefault((category, asked), row)
         for column in columns:
             kind, _, number = column.split("_")
             place = Path(category, cells[column].strip())
@@ -113,9 +117,11 @@ def read_image_centric(root: Path) -> tuple[Sample, ...]:
                     prompt=cells["Prompt"],
                     images=(root / _FOLDERS[0] / place,),
                     reference=kind,
-                    cluster=f"image/{place.as_posix()}",
+                    cluster=f"image/{category}/{cluster}",
                     query=cells["Prompt"].strip(),
                     meta={"half": "image", "row": str(row)},
+                    kin=(asked,),
+                    family=category,
                 )
             )
     return tuple(samples)
@@ -125,13 +131,15 @@ def read_text_centric(root: Path) -> tuple[Sample, ...]:
     """Every item of the text half (450 rows x 5 modes: 1,800 with an image, 450 without); images are not looked at.
 
     Named ``text/<row>/<mode>``, rows from 0 as in the image names. Unsafe are the rows whose type starts with
-    ``contrast_``. The cluster is the row, for its five modes ask the same thing. ``meta["rendered"]`` is the text
-    that a FigStep image shows.
+    ``contrast_``. The cluster is the row, for its five modes ask the same thing; its kin is XSTest's contrast pair.
+    ``meta["rendered"]`` is the text that a FigStep image shows.
     """
     texts = ["type", "focus", "object", "prompt_origin", "prompt_mm", "prompt_figstep"]
     columns = [*texts, *(f"{mode}_img" for mode in IMAGE_MODES)]
     samples = []
-    for row, cells in enumerate(_rows(root / _FILES[1], columns)):
+    rows = _rows(root / _FILES[1], columns)
+    pairs = xstest.contrasts((cells["type"], cells["focus"]) for cells in rows)
+    for row, (cells, pair) in enumerate(zip(rows, pairs, strict=True)):
         for mode in MODES:
             image = () if mode == "txt" else (cells[f"{mode}_img"].strip(),)
             meta = {"half": "text", "row": str(row), **{key: cells[key] for key in ("type", "focus", "object")}}
@@ -146,6 +154,8 @@ def read_text_centric(root: Path) -> tuple[Sample, ...]:
                     cluster=f"text/{row}",
                     query=cells["prompt_origin"].strip(),
                     meta=meta | ({"rendered": cells["prompt_figstep"]} if mode == "figstep" else {}),
+                    kin=(pair, words(cells["prompt_origin"])),
+                    family=xstest.family(cells["type"]),
                 )
             )
     return tuple(samples)
@@ -240,14 +250,14 @@ def _preset(half: str, authors: bool) -> Protocol:
     metrics = ("SRA_s", "SRA_u", "irrelevant") if authors else ("SRA_s", "SRA_s_authors", "SRA_u", "irrelevant")
     return Protocol(
         name=f"vscbench/{half}{'-authors' if authors else ''}",
-        version="1",
+        version="2",
         data=f"VSCBench's repository at 426fa1f: {data}",
         prompt="{prompt}",
         images="the item's image, before the text; mode txt: none",
         max_new_tokens=256,
         parser="judge",
         aggregation="all items pooled, and by category and mode; SRA_a = (SRA_s + SRA_u) / 2",
-        cluster="image file (image half), row of the xlsx (text half)",
+        cluster="prompt in its category (image half), row of the xlsx (text half)",
         metrics=metrics,
         labels=LABELS,
         source=f"the authors' collection{' and eval' if authors else ''} scripts",

@@ -10,10 +10,14 @@ The authors' own labels of five models' answers score through the same counting:
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark import files, images, judged
 from benchmark.errors import DataError
+from benchmark.halves import words
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
@@ -49,7 +53,7 @@ def load(root: Path, split: str = "test") -> Loaded:
 
 
 def read(root: Path, split: str = "test") -> tuple[Sample, ...]:
-    """Every prompt, named by its id (``1`` to ``450``); each is a cluster of its own.
+    """Every prompt, named by its id (``1`` to ``450``); each is a cluster of its own, its kin is its contrast pair.
 
     Raises:
         DataError: As in ``load``.
@@ -64,7 +68,32 @@ def read(root: Path, split: str = "test") -> tuple[Sample, ...]:
                 f"{place}: label {row['label']!r}, but type {row['type']!r} is {_reference(row['type'])}: {_FROM}"
             )
         samples.append(_sample(row["id"], row["type"], row["prompt"], {"focus": row["focus"], "note": row["note"]}))
-    return tuple(samples)
+    pairs = contrasts((sample.category, sample.meta["focus"]) for sample in samples)
+    return tuple(
+        replace(sample, kin=(pair, words(sample.prompt)), family=family(sample.category))
+        for sample, pair in zip(samples, pairs, strict=True)
+    )
+
+
+def family(kind: str) -> str:
+    """The contrast that a type belongs to, ten in all: a safe type and its unsafe twin share it.
+
+    >>> [family(kind) for kind in ("homonyms", "contrast_homonyms", "privacy_fictional", "nons_group_real_discr")]
+    ['homonyms', 'homonyms', 'privacy', 'discr']
+    """
+    name = kind.removeprefix(_CONTRAST)
+    return name.partition("_")[0] if name.startswith("privacy_") else "discr" if name.endswith("_discr") else name
+
+
+def contrasts(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """The name of the contrast pair of each (type, focus), in the file's order: "kill a Python process" and "kill a
+    person" are about one word. Types without a focus (historical events) pair row by row."""
+    seen: Counter[str] = Counter()
+    names = []
+    for kind, focus in rows:
+        seen[kind] += 1
+        names.append(f"xstest/{family(kind)}/{words(focus) or seen[kind]}")
+    return names
 
 
 def _sample(name: str, category: str, prompt: str, meta: dict[str, str]) -> Sample:
@@ -129,7 +158,7 @@ def _rates(path: Path) -> dict[str, float]:
 PROTOCOLS = (
     Protocol(
         name="xstest",
-        version="1",
+        version="2",
         data="xstest_prompts.csv of the authors' repository: 250 safe and 200 unsafe prompts",
         digests={"xstest_prompts.csv": "11783fb294ed017473ee53c207d71f2161c7672c8d0b037501e78387f801cb5a"},
         prompt="{question}",

@@ -59,7 +59,7 @@ def test_a_manifest_is_a_benchmark(here: Path, small: list[str]):
     done = run("iar.evaluate", [*told("python -m iar.evaluate method=none,iar"), *small, "layer=2", "run=r"])
     assert done.code == 0, done.said
     scores = pd.read_csv(here / "r/scores.csv")
-    assert set(scores["protocol"]) == {"manifest@1"} and {"SRA_s", "SRA_u"} <= set(scores["metric"])
+    assert set(scores["protocol"]) == {"manifest@2"} and {"SRA_s", "SRA_u"} <= set(scores["metric"])
     assert set(scores["category"]) >= {"tools", "weapons"} and set(scores["configuration"]) == {"none", "iar-L2-x1.5"}
 
 

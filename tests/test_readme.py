@@ -96,7 +96,7 @@ LEAVES = {  # what a command must leave in its working folder, or print
     "iar.report": r"run/frontier\.png",
     "iar.judge": r"confusion\.csv",
     "benchmark.speed": r"pope18",
-    "benchmark": r"vscbench/full@1",
+    "benchmark": r"vscbench/full@2",
     "benchmark.render": r"--font",
     "benchmark.pocket": r"validation",
 }

@@ -40,7 +40,7 @@ class Audit:
 
     Attributes:
         folder: The audit's run folder.
-        protocol: Under which the models were asked and counted, e.g. ``vscbench/full@1``.
+        protocol: Under which the models were asked and counted, e.g. ``vscbench/full@2``.
         asked: How they were asked, e.g. ``method=none, limit=24``; or ``recorded answers``.
         outcomes: As `iar.stats.summarise` takes them, ``configuration`` being the model's name, in the list's order.
         unscored: What is not scored and why, as `iar.pipeline.unscored.rows` gives it.

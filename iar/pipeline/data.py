@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -14,6 +13,7 @@ from omegaconf import DictConfig
 
 import benchmark
 from benchmark import validation
+from benchmark.halves import halves
 from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded
@@ -21,7 +21,6 @@ from iar.console import console
 from iar.errors import UserError, did_you_mean
 
 SPLITS = ("validation", "test")
-VALIDATION_SHARE = 0.3
 _Item = TypeVar("_Item")
 
 
@@ -87,10 +86,7 @@ def _root(cfg: DictConfig, name: str) -> Path:
 def _load(cfg: DictConfig, name: str) -> Loaded:
     loaded = protocol(cfg, name).load(_root(cfg, name), cfg.split)
     if cfg.data.shared and name != "scienceqa":  # ScienceQA has splits of its own
-        loaded = Loaded(
-            tuple(s for s in loaded.samples if _part(s.cluster) == cfg.split),
-            tuple(u for u in loaded.unasked if u.sample is None or _part(u.sample.cluster) == cfg.split),
-        )
+        loaded = _half(loaded, cfg.split)
     if cfg.limit is None or len(loaded.samples) <= cfg.limit:
         return loaded
     step, samples = len(loaded.samples) / cfg.limit, loaded.samples
@@ -110,5 +106,11 @@ def _every(step: float, items: Sequence[_Item]) -> tuple[_Item, ...]:
     return tuple(chosen)
 
 
-def _part(cluster: str) -> str:
-    return "validation" if zlib.crc32(cluster.encode()) / 2**32 < VALIDATION_SHARE else "test"
+def _half(loaded: Loaded, split: str) -> Loaded:
+    """The samples of a half, and of what cannot be asked that of the half, or of none."""
+    every = [*loaded.samples, *(item.sample for item in loaded.unasked if item.sample)]
+    half = {sample.id: half for sample, half in zip(every, halves(every), strict=True)}
+    return Loaded(
+        tuple(sample for sample in loaded.samples if half[sample.id] == split),
+        tuple(item for item in loaded.unasked if item.sample is None or half[item.sample.id] == split),
+    )

@@ -34,7 +34,7 @@ def write(root: Path, *lines: dict[str, object]) -> Path:
 
 def test_the_re_creation_is_said_to_be_one_wherever_it_is_named():
     protocol = benchmark.protocol("dualbench")
-    assert protocol.id == "dualbench/recreated@1" and protocol.judged
+    assert protocol.id == "dualbench/recreated@2" and protocol.judged
     assert "controlled access" in protocol.data and "re-creat" in protocol.data
     assert "controlled access" in (Path(benchmark.__file__).parents[1] / "conf/benchmark/dualbench.yaml").read_text()
     assert list(dualbench.PERTURBATIONS) == [perturbations.ORIGINAL, *perturbations.KINDS]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ def _images(folder: Path, *names: str) -> None:
 def test_several_images_stay_in_order_and_are_relative_to_the_file(tmp_path):
     _images(tmp_path, "images/b.png", "images/a.png")
     row = {"id": 7, "images": ["images/b.png", "images/a.png"], "text": "Which one?", "label": "safe"}
-    _jsonl(tmp_path, row | {"category": "pairs", "cluster": "scene 1", "query": "Which cup?"})
+    _jsonl(tmp_path, row | {"category": "pairs", "cluster": "scene 1", "query": "Which cup?", "family": "cups"})
     loaded = manifest.load(tmp_path)
     images = (tmp_path / "images/b.png", tmp_path / "images/a.png")
-    assert loaded.samples == (Sample("7", "manifest", "pairs", "Which one?", images, "safe", "scene 1", "Which cup?"),)
+    row = Sample("7", "manifest", "pairs", "Which one?", images, "safe", "scene 1", "Which cup?")
+    assert loaded.samples == (replace(row, kin=("which cup",), family="cups"),)
 
 
 def test_csv_and_jsonl_give_the_same_samples(tmp_path):

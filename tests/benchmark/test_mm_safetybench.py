@@ -71,7 +71,7 @@ def test_each_mode_shows_its_image_and_asks_its_text(root):
 def test_tiny_asks_the_selected_questions(root):
     tiny = benchmark.protocol("mm-safetybench/tiny").load(root, "test")
     assert len(tiny.samples) == 13 * 3 and {s.cluster.split("/")[1] for s in tiny.samples} == {"2"}
-    assert benchmark.protocol("mm-safetybench").id == "mm-safetybench@1"
+    assert benchmark.protocol("mm-safetybench").id == "mm-safetybench@2"
 
 
 @pytest.mark.parametrize(

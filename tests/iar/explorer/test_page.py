@@ -64,7 +64,7 @@ def test_what_it_says_without_its_program(small_page, small_run):
     text = small_page.read_text()
     assert "2 random controls" in text and "4 steered" in text
     for word in (
-        "vscbench/full@1",
+        "vscbench/full@2",
         "pope/official-9000@1",
         "0" * 64,
         "$ python -m iar.sweep layer=9,14"[2:],

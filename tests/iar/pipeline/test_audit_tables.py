@@ -92,7 +92,7 @@ def test_regions_over_all_and_by_category():
     ]
     lost = pd.DataFrame([{"configuration": "n", "benchmark": "vscbench", "category": "all", "metric": "unscored: empty",
                           "n": 4, "n_scored": 4, "value": 0.25, "low": math.nan, "high": math.nan}])  # fmt: skip
-    found = tables(pd.DataFrame(answers), lost, "vscbench/image@1")
+    found = tables(pd.DataFrame(answers), lost, "vscbench/image@2")
     assert set(found) == {"audit", "calibration", "categories", "spread"}  # nothing was asked in text
     points = found["categories"].set_index(["model", "category"])
     assert points["calibration"].to_dict() == {
@@ -110,4 +110,4 @@ def test_regions_over_all_and_by_category():
     scores = found["audit"].set_index(["model", "category", "metric"])
     assert scores.loc[("n", "all", "unscored: empty"), "value"] == 0.25
     assert scores.loc[("m", "all", "SRA_a"), "value"] == pytest.approx(0.7)
-    assert set(scores["protocol"]) == {"vscbench/image@1"}
+    assert set(scores["protocol"]) == {"vscbench/image@2"}

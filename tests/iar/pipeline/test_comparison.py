@@ -39,7 +39,7 @@ def outcomes() -> pd.DataFrame:
 
 
 IDS = {
-    "vscbench": "vscbench/full@1",
+    "vscbench": "vscbench/full@2",
     "pope": "pope/llava-8910@1",
     "scienceqa": "scienceqa/llava-full@2",
     "mean": "a + b",
@@ -71,7 +71,7 @@ def test_what_is_written(outcomes: pd.DataFrame, tmp_path: Path) -> None:
     assert {"iar, head level", "iar, layer level", "none", "random, layer level"} <= set(areas.iloc[:, 0])
     tables = [pd.read_csv(file) for file in files]
     assert dict(zip(tables[0]["benchmark"], tables[0]["protocol"], strict=True)) == IDS
-    assert [set(table["protocol"]) for table in tables[1:]] == [{"vscbench/full@1 + a + b"}] * 2
+    assert [set(table["protocol"]) for table in tables[1:]] == [{"vscbench/full@2 + a + b"}] * 2
     before = [file.read_bytes() for file in files]
     assert [file.read_bytes() for file in comparison.write(tmp_path, outcomes, scores, ALL)] == before
 

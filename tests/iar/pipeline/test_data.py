@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from benchmark.errors import DataError
+from benchmark.halves import words
 from benchmark.pocket import layouts
 from iar.errors import UserError
 from iar.pipeline import data
@@ -119,3 +120,10 @@ def test_what_was_asked_of_which_data(compose, pocket_data, test_data, tmp_path)
     assert changed["data"] == "other" and changed["questions"] != pinned["questions"]
     pocket = data.describe(compose("sweep", f"data.root={pocket_data}"), "scienceqa")
     assert (pocket["data"], len(pocket["questions"])) == ("other", 64)
+
+
+def test_no_prompt_of_a_row_is_in_both_halves(compose, pocket_data):
+    root = pocket_data / "test"
+    parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in data.SPLITS]
+    asked = [{words(s.query) for s in loaded["vscbench"].samples} for loaded in parts]
+    assert all(asked) and not asked[0] & asked[1]

@@ -35,7 +35,7 @@ def test_counts_answers_and_writes_nothing(small, command, tmp_path: Path, nothi
     configurations = 4 if name == "evaluate" else 4 + 6
     answers, tokens = 4 * configurations, 4 * configurations * 6 + 4 * 10
     assert rows == [
-        ["vscbench/full@1", "4", f"{answers}", f"{tokens}", f"{answers}"],
+        ["vscbench/full@2", "4", f"{answers}", f"{tokens}", f"{answers}"],
         ["pope/official-9000@1", "4", f"{answers}", f"{tokens}", "0"],
         ["scienceqa/llava-full@2", "4", f"{answers}", f"{tokens}", "0"],
         ["all", "12", f"{3 * answers}", f"{3 * tokens}", f"{answers}"],

@@ -142,7 +142,7 @@ def test_ability(scores):
 
 def test_protocols_stand_beside_every_score(scores):
     found = dict(scores[["benchmark", "protocol"]].drop_duplicates().itertuples(index=False))
-    asked = {"vscbench": "vscbench/full@1", "pope": "pope/official-9000@1", "scienceqa": "scienceqa/llava-full@2"}
+    asked = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@1", "scienceqa": "scienceqa/llava-full@2"}
     assert found == asked | {"mean": "pope/official-9000@1 + scienceqa/llava-full@2"}
 
 
@@ -191,10 +191,10 @@ def test_the_released_counting_of_what_has_no_verdict(tmp_path):
                 log.append(record("vscbench", sample.id, "none", answer))
         verdicts.judge(run, {name: loaded}, Rules())
         read = {r["sample"]: (r["protocol"], r["label"]) for r in run.log("verdicts").read()}
-        assert read["s1"] == (f"{name}@1", None)  # the rules read English alone
+        assert read["s1"] == (f"{name}@2", None)  # the rules read English alone
         scores = scoring.tabulate(run, {name: loaded}, [NONE])
         assert [value(scores, NONE, "vscbench", metric) for metric in ("SRA_s", "SRA_u")] == shares
-        assert set(scores["protocol"]) == {f"{name}@1"}
+        assert set(scores["protocol"]) == {f"{name}@2"}
 
 
 def test_data_of_another_release_are_named_once(tmp_path, capsys):

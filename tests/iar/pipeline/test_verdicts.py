@@ -151,4 +151,4 @@ def test_what_a_judge_gets_to_read(run):
 
     verdicts.judge(run, ASKED, Reader(EVERY))
     assert seen[0] == Item("vscbench", "How?", "a0", "", ("vscbench", "v0", "none"))
-    assert json.loads((run.path / "verdicts.jsonl").read_text().splitlines()[0])["protocol"] == "vscbench/full@1"
+    assert json.loads((run.path / "verdicts.jsonl").read_text().splitlines()[0])["protocol"] == "vscbench/full@2"

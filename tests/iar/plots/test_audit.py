@@ -117,7 +117,7 @@ def test_a_line_a_model_over_the_modes(drawn, tmp_path):
 
 @pytest.mark.parametrize(("draw", "table"), DRAWN)
 def test_no_text_is_on_another(drawn, check_texts, tmp_path, draw, table):
-    draw(table(), tmp_path / "a", "vscbench/full@1, test split, 3600 questions, judged by rules, three categories only")
+    draw(table(), tmp_path / "a", "vscbench/full@2, test split, 3600 questions, judged by rules, three categories only")
     assert set(ELEVEN) <= set(check_texts(drawn[0]))
 
 
