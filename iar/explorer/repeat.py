@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from iar import logfile
 from iar.pipeline import command_line, methods
-from iar.revision.configuration import CONTROLS, Configuration
+from iar.revision.configuration import Configuration
 
 _COMMAND = re.compile(r"\$ (python -m iar\.(?:sweep|evaluate)(?: .*)?)")
 _VERSIONS = re.compile(r"Python .*")
@@ -56,8 +56,8 @@ def commands(folder: Path, configurations: Sequence[Configuration]) -> list[str]
 
 def _rebuilt(folder: Path, configurations: Sequence[Configuration]) -> Iterable[str]:
     sweep = not (folder / methods.FILES[0]).is_file()
-    seeds = len({c.seed for c in configurations if c.steering in CONTROLS} - {0})
-    asked = [c for c in configurations if c.method != "none" and not (sweep and c.steering in CONTROLS)]
+    seeds = len({c.seed for c in configurations if c.traits.controls} - {0})
+    asked = [c for c in configurations if c.method != "none" and not (sweep and c.traits.controls)]
     for members in _grids(asked or list(configurations)):
         first = members[0]
         settings = OmegaConf.to_container(OmegaConf.load(folder / "configs" / f"{first.name}.yaml"))

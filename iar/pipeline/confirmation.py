@@ -15,7 +15,8 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from iar.errors import UserError, did_you_mean
-from iar.revision.configuration import CONTROLS, Configuration
+from iar.revision import methods
+from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
 
 HOW = ("true", "false", "each")
@@ -49,12 +50,12 @@ def chosen(how: object, scores: pd.DataFrame, configurations: Sequence[Configura
 def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration]) -> set[str | None]:
     lines: dict[tuple[str, ...], list[Configuration]] = {}  # one that is prompted alone is a line of one point
     for configuration in configurations:
-        if configuration.steering not in CONTROLS and configuration.method != "none":
+        if not configuration.traits.controls and configuration.method != "none":
             lines.setdefault(_line(configuration), []).append(configuration)
     best: list[Configuration] = []
     # Random directions are never recommended, but here each competes with itself alone.
-    methods = points["method"].replace(dict.fromkeys(CONTROLS, "iar"))
-    candidates = points.assign(method=methods).set_index("configuration", drop=False)
+    named = points["method"].replace(dict.fromkeys(methods.controls(), "iar"))
+    candidates = points.assign(method=named).set_index("configuration", drop=False)
     for line in lines.values():
         names = [c.name for c in line]
         name = recommend(candidates.loc[["none", *names]])
@@ -62,20 +63,11 @@ def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration])
             name = candidates.loc[names]["safety"].idxmax() if candidates.loc[names]["safety"].notna().any() else None
         best += [c for c in line if c.name == name]
     pushes = {(*_line(c), strength) for c in best for strength in (c.strength, 0.0)}  # a gate alone has strength 0
-    controls = [c for c in configurations if c.steering in CONTROLS and (*_line(c), c.strength) in pushes]
+    controls = [c for c in configurations if c.traits.controls and (*_line(c), c.strength) in pushes]
     return {c.name for c in best + controls}
-
-
-_CONTROLLED = {
-    "random": "iar",
-    "gated_random": "gated",
-    "categorical_random": "categorical",
-    "random_gate": "gated",
-    "gate": "gated",
-}
 
 
 def _line(configuration: Configuration) -> tuple[str, ...]:
     """What configurations of other strengths have in common, and their controls with them."""
-    steering = _CONTROLLED.get(configuration.steering, configuration.steering)
-    return configuration.said, steering, configuration.place, configuration.variant
+    controlled = (*configuration.traits.controls, configuration.steering)[0]
+    return configuration.said, controlled, configuration.place, configuration.variant

@@ -88,7 +88,7 @@ def _labels(steered: Sequence[Configuration]) -> tuple[dict[str, str], str]:
                 "_", " "
             )
         elif len(methods) > 1:
-            label = f"{wording.METHODS.get(configuration.steering, configuration.steering)} {label}"
+            label = f"{configuration.traits.spoken} {label}"
         if not configuration.control and (label, configuration.strength) in taken:
             label = f"{label} {_rest(configuration)}"  # settings that its place does not name
         taken.add((label, configuration.strength))

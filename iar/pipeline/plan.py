@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from iar.errors import UserError, did_you_mean
 from iar.prompting import few_shot, reminder
-from iar.revision.configuration import GATED, SEEDED, Configuration, Steering, canonical
+from iar.revision import methods
+from iar.revision.configuration import Configuration, canonical
 from iar.vectors import policy
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ AXES = (
     "reminder", "shots", "shots_by", "shots_seed", "gate_layer", "threshold", "gate", "kl", "benchmark",
 )  # fmt: skip
 LAYER = 14  # of the published setting
-STEERING = set(get_args(Steering)) - {"none"}
 
 
 @dataclass(frozen=True)
@@ -75,35 +75,33 @@ def configuration(cfg: DictConfig) -> Configuration:
     """
     parts = canonical(str(cfg.method)).split("+")
     said = _said(cfg, parts)
-    if not STEERING & set(parts):
+    steering = methods.steering(parts[-1])
+    if steering.name == "none":
         return Configuration(method=cfg.method, **said)
     policy.check(cfg.tokens)
     heads = _number(int, "heads", cfg.heads)
-    steering = parts[-1]
     return Configuration(
         method=cfg.method,
         layers=_layers(cfg.layer, heads),
-        strength=0.0 if steering == "gate" else _number(float, "strength", cfg.strength),
+        strength=_number(float, "strength", cfg.strength) if steering.strength else 0.0,
         scale=cfg.scale,
         positions=cfg.positions,
         pairs=cfg.pairs.name,
         estimator=cfg.estimator,
         tokens=cfg.tokens,
         heads=heads,
-        seed=cfg.seed if steering in SEEDED else 0,
+        seed=cfg.seed if steering.draws else 0,
         **_conditional(cfg, steering),
         **said,
     )
 
 
-def _conditional(cfg: DictConfig, steering: str) -> dict[str, Any]:
+def _conditional(cfg: DictConfig, steering: methods.Method) -> dict[str, Any]:
     """The settings of gates and budgets, as fields of `Configuration`; those that the method has not are left out."""
     kl = _number(float, "kl", cfg.kl)
-    if kl < 0 or (kl and steering == "gate"):
-        raise UserError(
-            f"kl={cfg.kl} is no budget{' of a gate alone' if kl > 0 else ''}: give nats from 0, or leave it"
-        )
-    if steering not in GATED:
+    if kl < 0:
+        raise UserError(f"kl={cfg.kl} is no budget: give nats from 0, or leave it")
+    if not steering.gated:
         return {"kl": kl}
     return {
         "gate_layer": -1 if cfg.gate_layer is None else _number(int, "gate_layer", cfg.gate_layer),
@@ -170,15 +168,6 @@ def check(configurations: Sequence[Configuration], loaded: LoadedModel) -> None:
             raise UserError(f"layer {layer} is outside the model {loaded.id!r}: its layers are 0 to {count - 1}")
 
 
-# What is asked beside a method, each at its place and strengths; a gate alone has neither seeds nor strengths.
-_CONTROLS = {
-    "iar": ("random",),
-    "addition": ("random",),
-    "gated": ("gated_random", "random_gate", "gate"),
-    "categorical": ("categorical_random",),
-}
-
-
 def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:
     """Random directions of the same length, as many as each configuration asks for, at the middle layer of the sweep
     and every strength of it; at head level likewise, in the heads of the middle choice. Of gates also those that fire
@@ -195,13 +184,13 @@ def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:
         controls += [
             replace(
                 c,
-                method="+".join((*c.prompting, control)),
+                method="+".join((*c.prompting, control.name)),
                 estimator=c.estimator if c.scale == "sigma" else "mms",
-                strength=0.0 if control == "gate" else c.strength,
-                seed=seed if control in SEEDED else 0,
+                strength=c.strength if control.strength else 0.0,
+                seed=seed if control.draws else 0,
             )
             for c in chosen
-            for control in _CONTROLS.get(steering, ())
+            for control in methods.controls_of(steering)
             for seed in range(1, steered[c] + 1)
         ]
     return list(dict.fromkeys(controls))

@@ -17,7 +17,7 @@ from benchmark.vscbench import calibration
 from iar.console import console
 from iar.errors import UserError
 from iar.pipeline import unscored
-from iar.revision.configuration import SEEDED, Configuration
+from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
 
 # column title, benchmark, category, metric: the headlines, the rest is in scores.csv
@@ -171,7 +171,7 @@ def _rows(configurations: Sequence[Configuration]) -> list[tuple[str, list[str]]
     rows: dict[str, list[str]] = {}
     for configuration in configurations:
         name = configuration.name
-        label = name.rpartition("-s")[0] if configuration.steering in SEEDED else name
+        label = name.rpartition("-s")[0] if configuration.traits.draws else name
         rows.setdefault(label, []).append(name)
     return [(f"{label} ({len(names)} seeds)" if len(names) > 1 else label, names) for label, names in rows.items()]
 

@@ -23,7 +23,7 @@ from iar.errors import UserError
 from iar.plots import hypervolume, wording
 from iar.plots.strengths import write_strengths
 from iar.plots.style import COLOURS, FAMILIES, HEIGHT, LINES, MARKERS, STYLE, WIDTH, heading, legend_below, save
-from iar.revision.configuration import CONTROLS
+from iar.revision import methods
 from iar.stats.pareto import pareto
 
 NEAR, MOST = 10, 0.7  # points of helpfulness below the best, in which at least this share of the points must lie
@@ -136,13 +136,13 @@ def _looks(points: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def _others(points: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Looks of what is not steered by the pairs' vectors."""
-    random = dict.fromkeys(points["family"][points["method"].isin(CONTROLS)], RANDOM)
+    random = dict.fromkeys(points["family"][points["method"].isin(methods.controls())], RANDOM)
     return {**random, **dict.fromkeys(prompted(points)["family"], SAID), "none": BASE}
 
 
 def steered(points: pd.DataFrame) -> pd.DataFrame:
     """Rows of a vector of the pairs, not of a control."""
-    return points[(points["place"] != "") & ~points["method"].isin(CONTROLS)]
+    return points[(points["place"] != "") & ~points["method"].isin(methods.controls())]
 
 
 def prompted(points: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def _draw(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) ->
     if not said.empty:
         axes.scatter(said["helpfulness"], said["safety"], marker="D", s=14, c="white", edgecolors="black", zorder=5)
         yield Line2D([], [], ls="", ms=3.5, label="prompted, not steered", **SAID)
-    random = points[points["method"].isin(CONTROLS)]
+    random = points[points["method"].isin(methods.controls())]
     if not random.empty:
         axes.scatter(random["helpfulness"], random["safety"], s=9, linewidths=0.7, zorder=2, **RANDOM)
         alone = bool((random["method"] == "random").all())

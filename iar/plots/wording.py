@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from iar.revision import methods
+
 CATEGORIES = {  # VSCBench's own spelling -> ours
     "porngraphy": "pornography", "illegal_activity": "illegal activities", "drugs": "health and drugs",
     "religion": "religion and politics",
@@ -13,10 +15,6 @@ CATEGORIES = {  # VSCBench's own spelling -> ours
 MODES = {
     "txt": "text", "search": "relevant image", "typography": "typography", "concat": "image and typography",
     "figstep": "FigStep",
-}  # fmt: skip
-METHODS = {
-    "none": "unsteered", "random": "random direction", "iar": "IAR", "gated_random": "gate, random direction",
-    "categorical_random": "categorical, random", "random_gate": "random gate", "gate": "gate alone",
 }  # fmt: skip
 LEVELS = (", layer level", ", head level")
 LONGEST = 28  # letters of a family's name beside a figure of 8.5 cm
@@ -55,6 +53,6 @@ def spoken(group: str, groups: Iterable[str]) -> str:
     """
     method, _, level = group.partition(", ")
     others = {other.partition(", ")[2] for other in groups if other.partition(", ")[0] == method}
-    named = "+".join(METHODS.get(part, part.replace("_", " ")) for part in method.split("+"))
+    named = "+".join(methods.spoken(part) for part in method.split("+"))
     whole = f"{named}, {level}" if level and len(others) > 1 else named
     return whole if len(whole) <= LONGEST else whole[: LONGEST - 1] + "…"

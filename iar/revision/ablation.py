@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from iar.errors import UserError
 from iar.revision.axis import along, axis
 from iar.revision.configuration import Configuration
 from iar.vectors.vector_set import VectorSet
@@ -43,8 +42,6 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> Ablati
     """The rule of one layer.
 
     Raises:
-        UserError: The layer's vector is zero, or a scale is given.
+        UserError: The layer's vector is zero.
     """
-    if configuration.scale != "raw":
-        raise UserError(f"method 'ablation' removes a share and has no unit: leave scale={configuration.scale} out")
     return Ablation(configuration.strength, axis(vectors, layer)[0])

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iar.errors import UserError
 from iar.revision.axis import along, axis
 from iar.revision.configuration import Configuration
 from iar.revision.direction import gates_of
@@ -66,13 +65,9 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> Adapti
     """The rule of one layer.
 
     Raises:
-        UserError: The file has no gates, the layer's vector is zero, or scale=sigma or norm.
+        UserError: The file has no gates, or the layer's vector is zero.
     """
     gates = gates_of(configuration, vectors)
-    if configuration.scale in ("sigma", "norm"):
-        raise UserError(
-            f"method 'adaptive' knows no scale={configuration.scale}: use scale=raw (by the shortfall) or unit (ASTRA)"
-        )
     unit, length = axis(vectors, layer)
     most = length if configuration.scale == "raw" else None
     return Adaptive(

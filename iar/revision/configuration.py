@@ -7,25 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from iar.errors import UserError, did_you_mean
+from iar.revision import methods
+from iar.revision.methods import METHODS, Method, Positions, Scale
 from iar.vectors.estimator import Estimator
 
-Steering = Literal[
-    "none", "iar", "random",
-    "gated", "categorical", "adaptive", "nullspace", "ablation", "addition", "rotation",
-    "gated_random", "categorical_random", "random_gate", "gate",
-]  # fmt: skip
 Prompting = Literal["cot", "prompt", "fewshot"]
 ShotsBy = Literal["", "seed", "category"]
-Scale = Literal["raw", "unit", "sigma", "norm"]
-Positions = Literal["last", "generated", "prompt", "all"]
-
 Firing = Literal["hard", "soft"]
 
-CONTROLS = ("random", "gated_random", "categorical_random", "random_gate", "gate")
-CATEGORICAL = ("categorical", "categorical_random")  # a gate and a vector a category
-GATED = ("gated", *CATEGORICAL, "gated_random", "random_gate", "gate")  # read a gate
-ROUTED = ("random_gate", "gate")  # nothing in the model: prompts are sent one way or the other
-SEEDED = ("random", "gated_random", "categorical_random", "random_gate")  # draw something
 _PROMPTING = ("reminder", "shots", "shots_by", "shots_seed")
 _CONDITIONAL = ("gate_layer", "threshold", "gate", "kl")
 STANDARD = "standard"  # the reminder that goes without saying
@@ -36,13 +25,13 @@ class Configuration:
     """A method and its settings; ``none`` is the baseline: neither steered nor prompted.
 
     Attributes:
-        method: How the model is steered: ``iar`` adds the revision vector, ``random`` a random direction of the same
-            length (the control); ``gated`` and ``categorical`` add where a gate fires (`iar.revision.gate`),
-            ``adaptive``, ``nullspace``, ``ablation``, ``rotation`` what depends on the activation (modules of
-            `iar.revision`), ``addition`` at every position. Controls of the gate: ``gated_random``,
-            ``categorical_random`` (random directions where they fire), ``random_gate`` (the vector where a coin says
-            so), ``gate`` (a fixed refusal where it fires). How it is prompted: ``cot``, ``prompt``, ``fewshot``.
-            Several of these joined by ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
+        method: How the model is steered, a row of `iar.revision.methods`: ``iar`` adds the revision vector, ``random``
+            a random direction of the same length (the control); ``gated`` and ``categorical`` add where a gate fires
+            (`iar.revision.gate`), ``adaptive``, ``nullspace``, ``ablation``, ``rotation`` what depends on the
+            activation (modules of `iar.revision`), ``addition`` at every position. Controls of the gate:
+            ``gated_random``, ``categorical_random`` (random directions where they fire), ``random_gate`` (the vector
+            where a coin says so), ``gate`` (a fixed refusal where it fires). How it is prompted: ``cot``, ``prompt``,
+            ``fewshot``. Several of these joined by ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
         layers: Decoder block indices from 0; the vector is added to the block's output. At head level the blocks whose
             heads may be chosen; empty for all.
         strength: Factor on the vector; for ``rotation`` degrees.
@@ -87,8 +76,8 @@ class Configuration:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", canonical(self.method))
-        if self.steering == "addition":
-            object.__setattr__(self, "positions", "all")
+        if len(self.traits.positions) == 1:
+            object.__setattr__(self, "positions", self.traits.positions[0])
         for label, value, options in (
             ("scale", self.scale, get_args(Scale)),
             ("positions", self.positions, get_args(Positions)),
@@ -101,23 +90,29 @@ class Configuration:
             raise UserError(f"heads={self.heads} is negative: 0 is layer level, 48 takes the 48 best heads")
         if self.steered and not self.layers and not self.heads:
             raise UserError(f"method {self.method!r} needs a layer, e.g. layer=14")
-        self._check_conditional()
+        if self.steered:
+            self._check_method()
+        if self.gated:
+            self._check_gate()
 
-    def _check_conditional(self) -> None:
-        name = self.steering
-        if self.heads and self.steered and name not in ("iar", "gated", *CONTROLS):
+    def _check_method(self) -> None:
+        name, traits = self.steering, self.traits
+        if self.heads and not traits.heads:
             raise UserError(f"method {name!r} works on whole layers: leave heads={self.heads} out")
-        if name == "rotation" and self.kl:
-            raise UserError("method 'rotation' has no strength that changes nothing, so kl=… finds none: leave it out")
-        if name in CATEGORICAL and self.scale in ("sigma", "norm"):
-            raise UserError(f"method {name!r} knows no {self.scale} of its vectors: use scale=raw or scale=unit")
-        if not self.gated:
-            return
-        if self.positions not in ("last", "generated"):
+        if self.kl and not traits.kl:
+            raise UserError(f"method {name!r} has no strength that changes nothing, so kl=… finds none: leave it out")
+        if self.scale not in traits.scales:
             raise UserError(
-                f"a gate is read at the last prompt token, so method {name!r} takes positions=last or generated, "
-                f"not {self.positions}"
+                f"method {name!r} takes scale={' or '.join(traits.scales)}, not {self.scale}: its strength is "
+                f"{traits.strength}"
             )
+        if self.positions not in traits.positions:
+            why = "a gate is read at the last prompt token, so " if traits.gated else ""
+            raise UserError(
+                f"{why}method {name!r} takes positions={' or '.join(traits.positions)}, not {self.positions}"
+            )
+
+    def _check_gate(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise UserError(f"threshold={self.threshold:g} is no probability: give one from 0 to 1, such as 0.5")
         lowest = min(self.layers, default=None)
@@ -126,10 +121,14 @@ class Configuration:
             raise UserError(f"gate_layer={self.gate_layer} is too late: it must be {before}, {lowest}")
 
     @property
-    def steering(self) -> Steering:
-        """How the activations are revised: ``iar``, ``random`` or ``none``."""
-        last: Any = self.method.rpartition("+")[2]
-        return last if last in get_args(Steering) else "none"
+    def traits(self) -> Method:
+        """The row of how the activations are revised."""
+        return methods.steering(self.method)
+
+    @property
+    def steering(self) -> str:
+        """How the activations are revised: the name of a row of `iar.revision.methods`, e.g. ``iar`` or ``none``."""
+        return self.traits.name
 
     @property
     def steered(self) -> bool:
@@ -138,12 +137,12 @@ class Configuration:
     @property
     def gated(self) -> bool:
         """Whether a gate decides where anything is added."""
-        return self.steering in GATED
+        return self.traits.gated
 
     @property
     def conditional(self) -> bool:
         """Whether it needs more than revision vectors: gates, or what is known of benign activations."""
-        return self.gated or self.steering in ("adaptive", "nullspace", "rotation")
+        return self.gated or self.traits.reads_gates
 
     @property
     def gate_at(self) -> int:
@@ -172,12 +171,12 @@ class Configuration:
     @property
     def control(self) -> bool:
         """Whether its direction is a random one, or a gate without it: what it does is no effect of the pairs."""
-        return self.steering in CONTROLS or (self.steered and self.estimator == "random")
+        return bool(self.traits.controls) or (self.steered and self.estimator == "random")
 
     @property
     def family(self) -> str:
         """Its method in tables: any random direction is ``random``, controls of a gate keep their names."""
-        if self.steering in CONTROLS:
+        if self.traits.controls:
             return self.steering
         return "random" if self.control else self.method
 
@@ -186,7 +185,7 @@ class Configuration:
         """The settings other than place and strength that are not the defaults, e.g. ``sigma-all``, ``g10-t0.7``."""
         fields = ("scale", "positions", "pairs", "estimator", "tokens")
         told = [getattr(self, f) for f in fields if getattr(self, f) != getattr(Configuration, f)]
-        if self.steering == "addition":
+        if len(self.traits.positions) == 1 and self.positions in told:
             told.remove(self.positions)
         if self.gated:
             told += [f"g{self.gate_layer}"] if self.gate_layer >= 0 else []
@@ -199,8 +198,8 @@ class Configuration:
         """Short and unique within a sweep, e.g. ``iar-L14-x1.5``, ``fewshot-2+iar-L14-x1.5``."""
         steering = ""
         if self.steered:
-            seed = f"s{self.seed}" if self.steering in SEEDED else ""
-            strength = "" if self.steering == "gate" else f"x{self.strength:g}"
+            seed = f"s{self.seed}" if self.traits.draws else ""
+            strength = f"x{self.strength:g}" if self.traits.strength else ""
             steering = "-".join(filter(None, (self.steering, self.place, strength, self.variant, seed)))
         return "+".join(filter(None, (self.said, steering))) or "none"
 
@@ -251,12 +250,12 @@ def canonical(method: str) -> str:
     Raises:
         UserError: An unknown part, one that is there twice, or two ways of steering.
     """
-    known = (*get_args(Prompting), *get_args(Steering))
+    known = (*get_args(Prompting), *METHODS)
     parts = [part.strip() for part in str(method).split("+")]
     for part in parts:
         if part not in known:
             raise UserError(f"unknown method {part!r}: {did_you_mean(part, known)}")
-    if len(set(parts)) < len(parts) or len(set(parts) & set(get_args(Steering))) > 1:
+    if len(set(parts)) < len(parts) or len(METHODS.keys() & parts) > 1:
         raise UserError(f"method {method!r} names a part twice or steers in two ways: try fewshot+iar")
     kept = [part for part in known if part in parts and part != "none"]
     return "+".join(kept) or "none"

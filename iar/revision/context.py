@@ -25,9 +25,10 @@ from transformers import PreTrainedModel
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.decoder import Decoder, decoder_of
-from iar.revision.configuration import ROUTED, Configuration, Firing, Positions, Scale, Steering
+from iar.revision.configuration import Configuration, Firing
 from iar.revision.direction import Revision, directions
 from iar.revision.hooks import steering
+from iar.revision.methods import METHODS, Positions, Scale
 from iar.vectors.file import read
 from iar.vectors.vector_set import VectorSet
 
@@ -42,7 +43,7 @@ def revise(
     positions: Positions | Sequence[Positions] = "last",
     scale: Scale | Sequence[Scale] = "raw",
     heads: int | Sequence[int] = 0,
-    method: Steering | Sequence[Steering] = "iar",
+    method: str | Sequence[str] = "iar",
     seed: int | Sequence[int] = 0,
     gate_layer: int | Sequence[int] = -1,
     threshold: float | Sequence[float] = 0.5,
@@ -149,7 +150,7 @@ def _revision(row: dict[str, Any], vectors: VectorSet) -> Revision:
     layers = _layers(row["layers"])
     # A row without a place is an unsteered one; an unknown name is an error there too.
     method = "none" if not layers and not row["heads"] and row["method"] == "iar" else row["method"]
-    if method in ROUTED:
+    if method in METHODS and METHODS[method].routed:
         raise UserError(f"method {method!r} sends whole prompts one way or the other: it is for iar.sweep, not here")
     return directions(Configuration(**(row | {"layers": layers, "strength": strength, "method": method})), vectors)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from iar.errors import UserError
-from iar.revision.configuration import CATEGORICAL, Configuration
+from iar.revision.configuration import Configuration
 from iar.revision.gate import Gate, Kind
 from iar.revision.heads import best_heads
 from iar.revision.rule import Rule
@@ -55,9 +55,6 @@ class Revision:
         return tuple(sorted({*self.layers, *self.heads, *self.rules}))
 
 
-_RULES = ("adaptive", "nullspace", "ablation", "rotation")
-
-
 def directions(configuration: Configuration, vectors: VectorSet | None) -> Revision:
     """What to add for a configuration: nothing for the baseline, else at its layers or at its K best heads.
 
@@ -75,12 +72,13 @@ def directions(configuration: Configuration, vectors: VectorSet | None) -> Revis
     for layer in (*configuration.layers, max(0, configuration.gate_layer)):
         if not 0 <= layer < vectors.n_layers:
             raise UserError(f"layer {layer} is outside the model: its layers are 0 to {vectors.n_layers - 1}")
-    if configuration.steering in _RULES:
-        make = import_module(f"iar.revision.{configuration.steering}").rule
-        return Revision(rules={layer: make(configuration, vectors, layer) for layer in configuration.layers})
-    if configuration.steering in CATEGORICAL:
+    traits = configuration.traits
+    if traits.rule:
+        make = import_module(traits.rule).rule
+        revision = Revision(rules={layer: make(configuration, vectors, layer) for layer in configuration.layers})
+    elif traits.categorical:
         return _categorical(configuration, gates_of(configuration, vectors))
-    if configuration.heads == 0:
+    elif configuration.heads == 0:
         revision = Revision(layers=_of_layers(configuration, vectors))
     elif vectors.heads is None:
         raise UserError(
@@ -124,7 +122,7 @@ def _categorical(configuration: Configuration, gates: Gates) -> Revision:
         vectors = gates.category_vectors[:, layer].float()
         if configuration.scale != "raw":
             vectors = torch.nn.functional.normalize(vectors, dim=1)
-        if configuration.steering == "categorical_random":
+        if configuration.traits.draws == "directions":
             units = [
                 random_unit(configuration.seed, layer, kind, size=vectors.shape[1]) for kind in range(len(vectors))
             ]
@@ -158,6 +156,6 @@ def _scaled(configuration: Configuration, vector: Tensor, sizes: Mapping[str, Te
         vector = vector / vector.norm()
     if configuration.scale in sizes:
         vector = vector * sizes[configuration.scale]
-    if configuration.steering in ("random", "gated_random"):
+    if configuration.traits.draws == "directions":
         vector = random_unit(configuration.seed, *place, size=vector.numel()) * vector.norm()
     return configuration.strength * vector

@@ -23,9 +23,9 @@ from transformers.cache_utils import Cache
 
 from iar.errors import UserError, did_you_mean
 from iar.models.decoder import Decoder
-from iar.revision.configuration import Positions
 from iar.revision.direction import Revision
 from iar.revision.gate import Gate, widest
+from iar.revision.methods import Positions
 from iar.revision.rule import Rule
 
 

@@ -57,11 +57,9 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> Rotati
     """The rule of one layer.
 
     Raises:
-        UserError: The file has no gates, a scale is given, or the layer's vector or second axis is zero.
+        UserError: The file has no gates, or the layer's vector or second axis is zero.
     """
     second = gates_of(configuration, vectors).second[layer].double().cpu()
-    if configuration.scale != "raw":
-        raise UserError(f"method 'rotation' turns by degrees and has no unit: leave scale={configuration.scale} out")
     first = axis(vectors, layer)[0].double()
     length = second.norm()
     second = second - (second @ first) * first

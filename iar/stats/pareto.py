@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from iar.revision.configuration import CONTROLS
+from iar.revision import methods
 from iar.stats.summarise import ALL
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def frontier_points(
                 row[f"{column}_high"] = math.nan if found is None else float(found["high"])
         rows.append(row)
     points = pd.DataFrame(rows, columns=POINT_COLUMNS)
-    candidates = points.index[~points["method"].isin(CONTROLS)]
+    candidates = points.index[~points["method"].isin(methods.controls())]
     flags = pareto(list(zip(points["helpfulness"][candidates], points["safety"][candidates], strict=True)))
     points["pareto"] = points.index.isin(candidates[flags])
     if draws is not None:
@@ -144,7 +144,7 @@ def recommend(
     base = points[points["configuration"] == baseline]
     if base.empty or math.isnan(base["safety"].iloc[0]):
         return None
-    candidates = points[~points["method"].isin(CONTROLS) & points["safety"].notna()]
+    candidates = points[~points["method"].isin(methods.controls()) & points["safety"].notna()]
     for column, loss in (("helpfulness", helpfulness_loss), ("SRA_s", sra_s_loss)):
         limit = base[column].iloc[0] - loss - 1e-9
         if not math.isnan(limit):

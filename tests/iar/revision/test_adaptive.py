@@ -98,7 +98,5 @@ def test_dtypes_and_rows(known: VectorSet, hidden: torch.Tensor, dtype: torch.dt
 def test_errors(vectors: VectorSet, known: VectorSet) -> None:
     with pytest.raises(UserError, match=r"make them with iar\.extract gates=true$"):
         rule(Configuration("adaptive", (2,), 1.0), vectors, 2)
-    with pytest.raises(UserError, match="knows no scale=sigma"):
-        rule(Configuration("adaptive", (2,), 1.0, scale="sigma"), known, 2)
     with pytest.raises(UserError, match="layer 2 is zero"):
         rule(Configuration("adaptive", (2,), 1.0), replace(known, vectors=torch.zeros(6, 32)), 2)

@@ -7,7 +7,7 @@ import pytest
 
 from iar.errors import UserError
 from iar.revision import Configuration
-from iar.revision.configuration import CONTROLS
+from iar.revision.methods import controls
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_kind_a_method_is() -> None:
     )
     assert kind("gated") == kind("categorical") == (True, True, False)
     assert kind("adaptive") == kind("nullspace") == kind("rotation") == (False, True, False)
-    assert {kind(name) for name in CONTROLS if name != "random"} == {(True, True, True)}
+    assert {kind(name) for name in controls() if name != "random"} == {(True, True, True)}
     assert kind("random") == (False, False, True)
     assert Configuration("addition", (3,), 1.0).positions == "all"
 
@@ -73,8 +73,14 @@ def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
         ({"threshold": 1.5}, "threshold=1.5 is no probability"),
         ({"gate": "sfot"}, "unknown gate 'sfot': did you mean 'soft'"),
         ({"method": "adaptive", "heads": 3}, "method 'adaptive' works on whole layers: leave heads=3 out"),
-        ({"method": "categorical", "scale": "sigma"}, "method 'categorical' knows no sigma"),
-        ({"method": "categorical", "scale": "norm"}, "method 'categorical' knows no norm"),
+        ({"method": "categorical_random", "heads": 3}, "method 'categorical_random' works on whole layers"),
+        ({"method": "categorical", "scale": "sigma"}, "method 'categorical' takes scale=raw or unit, not sigma: its"),
+        ({"method": "categorical_random", "scale": "norm"}, "takes scale=raw or unit, not norm"),
+        ({"method": "adaptive", "scale": "norm"}, "method 'adaptive' takes scale=raw or unit, not norm: its strength"),
+        ({"method": "ablation", "scale": "sigma"}, "takes scale=raw, not sigma: its strength is a share of the compon"),
+        ({"method": "rotation", "scale": "unit"}, "takes scale=raw, not unit: its strength is an angle in degrees"),
+        ({"method": "rotation", "kl": 0.1}, "method 'rotation' has no strength that changes nothing, so kl=… finds"),
+        ({"method": "gate", "kl": 0.1}, "method 'gate' has no strength that changes nothing"),
         ({"method": "gatd"}, "unknown method 'gatd': did you mean 'gate"),
     ],
 )  # fmt: skip

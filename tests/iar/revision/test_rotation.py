@@ -87,7 +87,5 @@ def test_errors(vectors: VectorSet, known: VectorSet) -> None:
     for second in (torch.zeros(6, 32), 2 * vectors.vectors):
         with pytest.raises(UserError, match="layer 2 has no second axis"):
             rule(configuration, gated(vectors, second=second), 2)
-    with pytest.raises(UserError, match="leave scale=unit out"):
-        rule(replace(configuration, scale="unit"), known, 2)
     with pytest.raises(UserError, match="layer 2 is zero"):
         rule(configuration, replace(known, vectors=torch.zeros(6, 32)), 2)
