@@ -186,7 +186,7 @@ class Engine:
         """The key of the answer that `run` would give: a record with another key is another question's answer.
 
         Raises:
-            UserError: An image cannot be read.
+            UserError: An image cannot be read, or a turn spells a control token.
         """
         return self._key(self.compose(sample, configuration), configuration, max_new_tokens)
 
@@ -223,6 +223,7 @@ class Engine:
         return self.vectors.get(configuration.source)
 
     def _key(self, conversation: Conversation, configuration: Configuration, max_new_tokens: int) -> str:
+        chat.check(self.loaded, conversation)  # an answer recorded to what is refused now is none
         return answer_key(
             conversation,
             configuration,

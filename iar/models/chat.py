@@ -16,6 +16,7 @@ from transformers import BatchFeature
 from benchmark import drawing
 from benchmark.errors import DataError
 from iar.errors import UserError
+from iar.models import clock, tokens
 from iar.models.checkpoint import LoadedModel
 from iar.models.templates import TEMPLATES
 from iar.prompting import Conversation, begun
@@ -28,17 +29,18 @@ def render(loaded: LoadedModel, text: str, n_images: int = 0, response: str | No
     end-of-turn token) is left out, so every token behind the prompt is a token of the response.
 
     Raises:
-        UserError: The text holds the model's image token; the model has no chat template, or one whose prompt is not
-            the beginning of the conversation with its answer.
+        UserError: A text spells a control token of the model's; the model has no chat template, one that draws at
+            random, or one whose prompt is not the beginning of the conversation with its answer.
     """
     _require_template(loaded)
     _check_text(loaded, text)
     user = _turn(loaded, "user", text, n_images)
-    prompt = str(loaded.processor.apply_chat_template([user], add_generation_prompt=True, tokenize=False))
+    prompt = _apply(loaded, [user], add_generation_prompt=True)
     if response is None:
         return prompt
+    _check_text(loaded, response, "response")
     answer = _turn(loaded, "assistant", response)
-    full = str(loaded.processor.apply_chat_template([user, answer], add_generation_prompt=False, tokenize=False))
+    full = _apply(loaded, [user, answer], add_generation_prompt=False)
     response = response.strip()
     start = full.find(response, len(prompt))
     if not full.startswith(prompt) or start < 0:
@@ -55,16 +57,25 @@ def converse(loaded: LoadedModel, conversation: Conversation) -> str:
     Raises:
         UserError: As `render`; the chat template refuses the conversation (a system turn, say).
     """
-    _require_template(loaded)
-    for turn in conversation:
-        _check_text(loaded, turn.text)
+    check(loaded, conversation)
     messages = [_turn(loaded, turn.role, turn.text, len(turn.images)) for turn in conversation]
     start = begun(conversation)
     try:
-        text = str(loaded.processor.apply_chat_template(messages, add_generation_prompt=not start, tokenize=False))
+        text = _apply(loaded, messages, add_generation_prompt=not start)
     except TemplateError as error:
         raise UserError(f"the chat template of model {loaded.id!r} refuses the conversation: {error}") from error
     return text[: text.rindex(start) + len(start)] if start else text
+
+
+def check(loaded: LoadedModel, conversation: Conversation) -> None:
+    """Raises where a conversation cannot be said to the model as text.
+
+    Raises:
+        UserError: The model has no chat template, or one that draws at random; a turn spells a control token.
+    """
+    _require_template(loaded)
+    for turn in conversation:
+        _check_text(loaded, turn.text)
 
 
 def until_stop(loaded: LoadedModel, answer: str) -> str:
@@ -144,7 +155,7 @@ def encode_rendered(loaded: LoadedModel, rendered: str, images: Sequence[Image.I
     Raises:
         UserError: Images for a model that reads none, or a row that its processor refuses (one without an image, say).
     """
-    options: dict[str, Any] = {"add_special_tokens": _adds_special_tokens(loaded, rendered)}
+    options: dict[str, Any] = {"add_special_tokens": tokens.adds_special(loaded.tokenizer, rendered)}
     if images:
         if _reads_text_only(loaded):
             raise _sees_no_images(loaded)
@@ -155,7 +166,8 @@ def encode_rendered(loaded: LoadedModel, rendered: str, images: Sequence[Image.I
         reason = next((line for line in str(error).splitlines() if line.strip()), "it does not say why")
         raise UserError(f"the processor of model {loaded.id!r} refuses the request: {reason}") from error
     # Labels are for training: a model that is given them computes a loss.
-    return {name: value for name, value in features.items() if isinstance(value, Tensor) and name != "labels"}
+    row = {name: value for name, value in features.items() if isinstance(value, Tensor) and name != "labels"}
+    return _without_end(loaded, rendered, row)
 
 
 def collate(loaded: LoadedModel, rows: Sequence[Mapping[str, Tensor]], side: str = "left") -> BatchFeature:
@@ -196,12 +208,48 @@ def _require_template(loaded: LoadedModel) -> None:
             f"model {loaded.id!r} has no chat template: say which with model.template="
             f"{'|'.join(TEMPLATES)}, or use an instruction-tuned checkpoint"
         )
+    if clock.draws(loaded.processor):
+        raise UserError(
+            f"the chat template of model {loaded.id!r} chooses at random, so a prompt is another one each time: "
+            "say which words it is to write, in the folder's chat_template.jinja"
+        )
 
 
-def _check_text(loaded: LoadedModel, text: str) -> None:
-    image_token = getattr(loaded.processor, "image_token", None)
-    if isinstance(image_token, str) and image_token in text:
-        raise UserError(f"the prompt holds {image_token!r}, which model {loaded.id!r} reads as a place for an image")
+def _apply(loaded: LoadedModel, messages: list[dict[str, Any]], *, add_generation_prompt: bool) -> str:
+    """The messages as the chat template writes them, on the day that `iar.models.clock` pins."""
+    options = clock.pinned(loaded.processor)
+    return str(
+        loaded.processor.apply_chat_template(
+            messages, add_generation_prompt=add_generation_prompt, tokenize=False, **options
+        )
+    )
+
+
+def _check_text(loaded: LoadedModel, text: str, what: str = "prompt") -> None:
+    if found := tokens.control(loaded.processor, text):
+        raise UserError(
+            f"the {what} holds {found!r}, which model {loaded.id!r} reads as a control token and not as text: "
+            "leave it out, or spell it otherwise"
+        )
+
+
+def _without_end(loaded: LoadedModel, rendered: str, row: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The row without what the tokenizer puts behind every text: there the answer, or the response, begins or ends.
+
+    Raises:
+        UserError: It ends in an end token all the same.
+    """
+    tokenizer, ids = loaded.tokenizer, row["input_ids"][0].tolist()
+    end = list(tokens.appended(tokenizer, tokens.adds_special(tokenizer, rendered)))
+    if end and ids[-len(end) :] == end:
+        length, kept = len(ids), len(ids) - len(end)
+        along = {name: value.ndim >= 2 and value.shape[:2] == (1, length) for name, value in row.items()}
+        row = {name: value[:, :kept] if along[name] else value for name, value in row.items()}
+        ids = ids[:kept]
+    last = tokenizer.eos_token
+    if ids and last and ids[-1] == tokenizer.eos_token_id and not rendered.rstrip().endswith(last):
+        raise UserError(f"the processor of model {loaded.id!r} ends every prompt in {last}, so it would answer nothing")
+    return row
 
 
 def _turn(loaded: LoadedModel, role: str, text: str, n_images: int = 0) -> dict[str, Any]:
@@ -233,15 +281,10 @@ def _same_trailing_shape(parts: list[Tensor]) -> list[Tensor]:
     return padded
 
 
-def _adds_special_tokens(loaded: LoadedModel, rendered: str) -> bool:
-    """Whether the tokenizer may add its own: not when the template has written the first one already."""
-    first = loaded.tokenizer.bos_token
-    return not (first and rendered.startswith(first))
-
-
 def _token_ids(loaded: LoadedModel, rendered: str) -> list[int]:
-    ids: list[int] = loaded.tokenizer(rendered, add_special_tokens=_adds_special_tokens(loaded, rendered))["input_ids"]
-    return ids
+    adds = tokens.adds_special(loaded.tokenizer, rendered)
+    ids: list[int] = loaded.tokenizer(rendered, add_special_tokens=adds)["input_ids"]
+    return ids[: len(ids) - len(tokens.appended(loaded.tokenizer, adds))]
 
 
 def _pad_id(loaded: LoadedModel) -> int:

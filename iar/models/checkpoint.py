@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from iar.errors import UserError, did_you_mean
-from iar.models import source
+from iar.models import clock, source, tokens
 from iar.models.decoder import Decoder, decoder_of
 from iar.models.original_internvl import is_original_internvl, load_original_internvl
 from iar.models.original_llava import is_original, load_original
@@ -87,6 +87,10 @@ class LoadedModel:
         else:
             # The config is one of the files; the parsed one would change with the installed transformers.
             content |= {f"file:{name}": digest for name, digest in source.digests(self.folder).items()}
+        # How a prompt is written and read, where that is not as the files say (and was another way before).
+        for name, found in (("day", clock.day(self.processor)), ("cut", tokens.added_behind(self.processor))):
+            if found:
+                content[name] = found
         for name, choice in self.choices.items():
             content[f"choice:{name}"] = source.digests(choice) if isinstance(choice, Path) else choice
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -60,6 +60,11 @@ def pooled(
         bare = next((e for e in examples if e.response is None), None) if token_policy.needs_response(policy) else None
         if bare is not None:
             raise UserError(f"tokens={policy} needs responses, but pair {bare.pair!r} has none: use tokens=last_prompt")
+    for example in examples:
+        try:
+            chat.check(loaded, (Turn("user", example.prompt), Turn("assistant", example.response or "")))
+        except UserError as error:
+            raise UserError(f"pair {example.pair!r}: {error}") from error
     # Batches of similar length hold little padding; the sort is stable, so the same examples give the same batches.
     order = sorted(range(len(examples)), key=lambda i: _size(examples[i]))
     for start in range(0, len(order), batch_size):
