@@ -1,7 +1,7 @@
 """``hydra/launcher=grid``: all jobs of a sweep at once, so that one pass of the model answers them together.
 
 Hydra finds launchers in the namespace package ``hydra_plugins`` alone, which is why this file is not in ``iar``. The
-task must be an `iar.launching.Task`, which takes many jobs; any other Hydra application needs another launcher.
+task must be an `iar.cli.tasks.Task`, which takes many jobs; any other Hydra application needs another launcher.
 """
 
 from __future__ import annotations

@@ -5,22 +5,25 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from iar import cli
+from iar.cli.tasks import Command
 from iar.errors import UserError
+from iar.pipeline.experiment.settings import check
 
 
 def run(jobs: list[DictConfig]) -> None:
     from iar import models
-    from iar.pipeline import data, own_pairs
+    from iar.pipeline.experiment import data
+    from iar.pipeline.extraction import self_made_pairs
 
     for cfg in jobs:
         if cfg.pairs.get("collect") is None:
-            raise UserError(f"pairs={cfg.pairs.name} is read, not made: use {' or '.join(own_pairs.KINDS)}")
+            raise UserError(f"pairs={cfg.pairs.name} is read, not made: use {' or '.join(self_made_pairs.KINDS)}")
         data.prepare(cfg)
-        print(own_pairs.ensure(cfg, models.load_from(cfg.model)))
+        print(self_made_pairs.ensure(cfg, models.load_from(cfg.model)))
 
 
 def main() -> None:
-    cli.main("collect", run)
+    cli.main("collect", Command(run, check))
 
 
 if __name__ == "__main__":

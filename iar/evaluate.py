@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from iar import cli
-from iar.launching import Done
+from iar.cli.tasks import Command, Done, SingleJob
+from iar.pipeline.experiment.settings import check
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from iar.pipeline.plan import Plan
+    from iar.pipeline.experiment.plan import Plan
     from iar.records import Run
 
 
 def run(jobs: list[DictConfig]) -> Done | None:
-    from iar.pipeline import alone, data, dry_run, scoring
-    from iar.pipeline.answering import answering
-    from iar.pipeline.plan import plan
+    from iar.pipeline.evaluation import dry_run, score, single_job
+    from iar.pipeline.evaluation.engines import answering
+    from iar.pipeline.experiment import data
+    from iar.pipeline.experiment.plan import plan
 
     asked = plan(jobs)
     cfg, names, configurations = asked.cfg, asked.benchmarks, asked.configurations
@@ -30,33 +32,39 @@ def run(jobs: list[DictConfig]) -> Done | None:
     data.prepare(cfg)
     samples = data.load(cfg, names)
     engine = answering(asked)
-    folder = scoring.open_run(cfg, "evaluate", scoring.definition(cfg, names, engine))
-    scores = scoring.score(folder, engine, cfg, samples, configurations, apart=True)
+    folder = score.open_run(cfg, "evaluate", score.definition(cfg, names, engine))
+    scores = score.score(folder, engine, cfg, samples, configurations, apart=True)
     _show(folder, scores, asked)
-    return Done(folder.path, alone.objectives(scores, jobs))
+    return Done(folder.path, single_job.objectives(scores, jobs))
+
+
+def single() -> SingleJob:
+    from iar.pipeline.evaluation import single_job
+
+    return single_job
 
 
 def gather(jobs: list[DictConfig]) -> Path:
     """What the jobs of another launcher left, as one run."""
-    from iar.pipeline import gathering
+    from iar.pipeline.evaluation import gather_jobs
 
-    run, asked, scores = gathering.gather(jobs, "evaluate")
+    run, asked, scores = gather_jobs.gather(jobs, "evaluate")
     _show(run, scores, asked)
     return run.path
 
 
 def _show(run: Run, scores: pd.DataFrame, asked: Plan) -> None:
-    from iar.pipeline import methods
+    from iar.pipeline.results import method_table
 
     cfg, configurations = asked.cfg, asked.configurations
-    files = methods.write(run.path, scores, configurations)
+    files = method_table.write(run.path, scores, configurations)
     part = f", limit={cfg.limit}" if cfg.limit else ""
-    methods.show(run.path, scores, configurations, f"{cfg.model.name}, {cfg.split} split{part}")
+    method_table.show(run.path, scores, configurations, f"{cfg.model.name}, {cfg.split} split{part}")
     print(run.path / "scores.csv", *files, sep="\n")
 
 
 def main() -> None:
-    cli.main("evaluate", run, gather)
+    cli.main("evaluate", Command(run, check, single, gather))
 
 
 if __name__ == "__main__":

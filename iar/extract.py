@@ -5,21 +5,25 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from iar import cli
-from iar.console import console
+from iar.cli.tasks import Command
 from iar.errors import UserError
+from iar.pipeline.experiment.settings import check
+from iar.terminal.console import console
 
 
 def run(jobs: list[DictConfig]) -> None:
     from iar import models
-    from iar.pipeline import data, executor, extraction
+    from iar.pipeline.experiment import data
+    from iar.pipeline.extraction import on_workers, vector_files
     from iar.revision import Configuration
     from iar.vectors.table import layer_table
+    from iar.workers import settings as workers
 
     passes: dict[str, dict[Configuration, DictConfig]] = {}  # jobs that one pass of the model serves
     files = set()
     for cfg in jobs:
         wanted = Configuration("iar", (0,), pairs=cfg.pairs.name, estimator=cfg.estimator, tokens=cfg.tokens)
-        file = extraction.path(cfg, wanted.source)
+        file = vector_files.path(cfg, wanted.source)
         if (file, cfg.shard) in files:
             raise UserError(f"two jobs would write {file}: run iar.extract once for each, with another vectors=DIR")
         files.add((file, cfg.shard))
@@ -31,17 +35,20 @@ def run(jobs: list[DictConfig]) -> None:
             with open_dict(cfg.pairs):
                 cfg.pairs.limit = cfg.limit
         data.prepare(cfg)
-        if executor.kind(cfg) == "local" and cfg.shard is not None:
-            loaded = models.load_from(cfg.model)
-            print(*extraction.extract_part(cfg, loaded, list(asked), cfg.shard), sep="\n")
+        if workers.kind(cfg) == "ray":
+            made = on_workers.extract(cfg, list(asked), workers.workers(cfg))
+        elif cfg.shard is None:
+            made = vector_files.extract(cfg, models.load_from(cfg.model), list(asked))
+        else:
+            print(*vector_files.extract_part(cfg, models.load_from(cfg.model), list(asked), cfg.shard), sep="\n")
             continue
-        for source, vectors in executor.extract(cfg, list(asked)).items():
+        for source, vectors in made.items():
             console.print(layer_table(vectors))
-            print(extraction.path(cfg, source))
+            print(vector_files.path(cfg, source))
 
 
 def main() -> None:
-    cli.main("extract", run)
+    cli.main("extract", Command(run, check))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,12 @@ from typing import NoReturn
 
 from omegaconf import DictConfig
 
-from iar import cli, completion
+from iar import cli
+from iar.cli import shell_completion
 from iar.errors import UserError
 from iar.judges.judge import Item, Judge
+from iar.pipeline.experiment.settings import check
+from iar.shipped import shipped
 
 HELP = """\
 Judge the answers of a run again, without generating: rewrites verdicts.jsonl and scores.csv.
@@ -55,35 +58,38 @@ class _Parser(argparse.ArgumentParser):
 
 
 def judge_again(folder: Path, cfg: DictConfig) -> None:
-    from iar.pipeline import judging, scoring, summary, verdicts
+    from iar.judges import factory
+    from iar.pipeline.evaluation import judge, score
+    from iar.pipeline.results import sweep_table
 
-    by = judging.configured(cfg)
+    by = factory.configured(cfg)
     if cfg.dry_run:
-        _estimate(by, verdicts.to_judge(folder))
+        _estimate(by, judge.to_judge(folder))
         return
-    run, asked = verdicts.judge_again(folder, by)
-    configurations = summary.configurations(folder)
+    run, asked = judge.judge_again(folder, by)
+    configurations = sweep_table.configurations(folder)
     split = run.definition["data"]["split"]
-    summary.show(scoring.tabulate(run, asked, configurations), configurations, str(folder), split)
+    sweep_table.show(score.tabulate(run, asked, configurations), configurations, str(folder), split)
     files = [folder / "verdicts.jsonl", folder / "scores.csv", folder / "judges.csv"]
     print(*(file for file in files if file.exists()), sep="\n")
 
 
 def calibrate(files: list[Path], cfg: DictConfig) -> None:
-    from iar.pipeline import calibration, judging
+    from iar.judges import factory
+    from iar.pipeline.evaluation import judge_calibration
 
-    by = judging.configured(cfg)
+    by = factory.configured(cfg)
     if cfg.dry_run:
-        _estimate(by, [answer.item for answer in calibration.read(files)])
+        _estimate(by, [answer.item for answer in judge_calibration.read(files)])
         return
-    folder = calibration.measure(files, by, cfg.run)
+    folder = judge_calibration.measure(files, by, cfg.run)
     print(folder / "calibration.csv", folder / "confusion.csv", sep="\n")
 
 
 def _estimate(by: Judge, items: Sequence[Item]) -> None:
-    from iar.pipeline import judging
+    from iar.judges import factory
 
-    print(f"{by.name}: {len(items):,} answers to judge; {judging.estimate(by, items) or 'no requests, no cost'}")
+    print(f"{by.name}: {len(items):,} answers to judge; {factory.estimate(by, items) or 'no requests, no cost'}")
 
 
 def _settings(overrides: list[str]) -> DictConfig:
@@ -92,7 +98,7 @@ def _settings(overrides: list[str]) -> DictConfig:
         names = several[0].removeprefix("judge=").strip("[]")
         raise UserError(f"{several[0]}: one judge at a time, or their vote: judge=panel judge.members=[{names}]")
     sys.argv[1:] = overrides
-    found = cli.jobs("judge")
+    found = cli.jobs("judge", check)
     if len(found) != 1:
         raise UserError("one judge at a time: a setting of several values makes several")
     return found[0]
@@ -100,11 +106,11 @@ def _settings(overrides: list[str]) -> DictConfig:
 
 def main() -> None:
     with cli.reported("judge"):
-        completion.answer("judge")
+        shell_completion.answer("judge")
     arguments = sys.argv[1:]
     overrides = [a for a in arguments if _SETTING.match(a) and not Path(a).exists()]
     rest = [a for a in arguments if a not in overrides]
-    judges = sorted(file.stem for file in (cli.shipped("conf") / "judge").glob("*.yaml"))
+    judges = sorted(file.stem for file in (shipped("conf") / "judge").glob("*.yaml"))
     parser = _Parser(
         prog="python -m iar.judge",
         usage=argparse.SUPPRESS,

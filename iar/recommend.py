@@ -50,13 +50,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all of it as JSON")
     args = parser.parse_args()
     with cli.reported():
-        from iar.pipeline import recommended
-        from iar.pipeline.recommending import recommend
+        from iar.pipeline.results import recommendation_text
+        from iar.pipeline.results.recommendation import recommend
 
         found = recommend(args.run, args.most, args.sra_s_at_least, args.method, args.sure)
-        recommended.show(found)
+        recommendation_text.show(found)
         if args.json:
-            text = json.dumps(recommended.content(found), indent=2, allow_nan=False)
+            text = json.dumps(recommendation_text.content(found), indent=2, allow_nan=False)
             args.json.write_text(text + "\n", encoding="utf-8")
         if found.command:
             print(found.command)

@@ -22,32 +22,32 @@ def main() -> None:
         if len(args.runs) > 2:
             raise UserError(f"{len(args.runs)} runs given: one is reported, two are compared")
         if len(args.runs) == 2:
-            from iar.pipeline import compare
+            from iar.pipeline.results import compare_runs
 
             first, second = args.runs
-            print(*compare.show(first, second, args.out), sep="\n")
+            print(*compare_runs.show(first, second, args.out), sep="\n")
             return
         _report(args)
 
 
 def _report(args: argparse.Namespace) -> None:
-    from iar.pipeline import methods, summary
+    from iar.pipeline.results import method_table, sweep_table
     from iar.records import Run
 
     run = args.runs[0]
-    scores, configurations = summary.read(run)
+    scores, configurations = sweep_table.read(run)
     split = Run.at(run).definition.get("data", {}).get("split", "validation")
-    compared = (run / methods.FILES[0]).is_file()  # by iar.evaluate
+    compared = (run / method_table.FILES[0]).is_file()  # by iar.evaluate
     if args.markdown:
-        shown = methods.markdown(run, scores, configurations) if compared else None
-        print(shown or summary.markdown(scores, configurations, split))
+        shown = method_table.markdown(run, scores, configurations) if compared else None
+        print(shown or sweep_table.markdown(scores, configurations, split))
         return
     title = args.title or str(run)
     if compared:
-        methods.show(run, scores, configurations, title)
+        method_table.show(run, scores, configurations, title)
     else:
-        summary.show(scores, configurations, title, split)
-    files = summary.draw(run, scores, configurations, args.title, split)
+        sweep_table.show(scores, configurations, title, split)
+    files = sweep_table.draw(run, scores, configurations, args.title, split)
     if args.page:
         from iar import explorer
 

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=0, metavar="N", help="N errors of each group and configuration")
     args = parser.parse_args()
     with cli.reported():
-        from iar.pipeline import stress
+        from iar.pipeline.results import stress
 
         found = stress.read(args.run, args.by)
         text = stress.markdown(found, args.examples)

@@ -8,60 +8,69 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from iar import cli
-from iar.launching import Done
+from iar.cli.tasks import Command, Done, SingleJob
+from iar.pipeline.experiment.settings import check
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from iar.pipeline.plan import Plan
+    from iar.pipeline.experiment.plan import Plan
     from iar.records import Run
 
 
 def run(jobs: list[DictConfig]) -> Done | None:
-    from iar.pipeline import alone, confirmation, data, dry_run, scoring, summary
-    from iar.pipeline.answering import answering
-    from iar.pipeline.plan import plan
+    from iar.pipeline.evaluation import confirm, dry_run, score, single_job
+    from iar.pipeline.evaluation.engines import answering
+    from iar.pipeline.experiment import data
+    from iar.pipeline.experiment.plan import plan
+    from iar.pipeline.results import sweep_table
 
     asked = plan(jobs)
     cfg, names, configurations = asked.cfg, asked.benchmarks, asked.configurations
-    confirmation.check(cfg)
+    confirm.check(cfg)
     if cfg.dry_run:
         dry_run.show(asked)
         return None
     data.prepare(cfg)
     samples = data.load(cfg, names)
     engine = answering(asked)
-    folder = scoring.open_run(cfg, "sweep", scoring.definition(cfg, names, engine))
-    scores = scoring.score(folder, engine, cfg, samples, configurations)
-    done = Done(folder.path, alone.objectives(scores, jobs))
+    folder = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
+    scores = score.score(folder, engine, cfg, samples, configurations)
+    done = Done(folder.path, single_job.objectives(scores, jobs))
     files = _show(folder, scores, asked)
-    if cfg.split == "validation" and (chosen := confirmation.chosen(cfg.confirm, scores, configurations)):
+    if cfg.split == "validation" and (chosen := confirm.chosen(cfg.confirm, scores, configurations)):
         cfg.split, cfg.run = "test", str(folder.path / "test")
         samples = data.load(cfg, names)
-        again = scoring.open_run(cfg, "sweep", scoring.definition(cfg, names, engine))
-        scores = scoring.score(again, engine, cfg, samples, chosen)
-        summary.show(scores, chosen, _title(cfg), "test")
-        figures = summary.draw(again.path, scores, chosen, str(cfg.model.name), "test")
+        again = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
+        scores = score.score(again, engine, cfg, samples, chosen)
+        sweep_table.show(scores, chosen, _title(cfg), "test")
+        figures = sweep_table.draw(again.path, scores, chosen, str(cfg.model.name), "test")
         files += [again.path / "scores.csv", *figures]
     print(*files, sep="\n")
     return done
 
 
+def single() -> SingleJob:
+    from iar.pipeline.evaluation import single_job
+
+    return single_job
+
+
 def gather(jobs: list[DictConfig]) -> Path:
     """What the jobs of another launcher left, as one run."""
-    from iar.pipeline import gathering
+    from iar.pipeline.evaluation import gather_jobs
 
-    run, asked, scores = gathering.gather(jobs, "sweep")
+    run, asked, scores = gather_jobs.gather(jobs, "sweep")
     print(*_show(run, scores, asked), sep="\n")
     return run.path
 
 
 def _show(run: Run, scores: pd.DataFrame, asked: Plan) -> list[Path]:
-    from iar.pipeline import summary
+    from iar.pipeline.results import sweep_table
 
     cfg, configurations = asked.cfg, asked.configurations
-    summary.show(scores, configurations, _title(cfg), cfg.split)
-    figures = summary.draw(run.path, scores, configurations, str(cfg.model.name), cfg.split)
+    sweep_table.show(scores, configurations, _title(cfg), cfg.split)
+    figures = sweep_table.draw(run.path, scores, configurations, str(cfg.model.name), cfg.split)
     return [run.path / "scores.csv", *figures]
 
 
@@ -70,7 +79,7 @@ def _title(cfg: DictConfig) -> str:
 
 
 def main() -> None:
-    cli.main("sweep", run, gather)
+    cli.main("sweep", Command(run, check, single, gather))
 
 
 if __name__ == "__main__":

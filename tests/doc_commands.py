@@ -60,7 +60,7 @@ def overrides(config: str, arguments: list[str]) -> list[list[str]]:
 
     given = [a for a in arguments if re.match(r"[+~]{0,2}[\w./@-]+=", a)]
     if config == "audit":  # `iar.audit` quotes lists of NAME=FOLDER, and gives models their settings itself
-        from iar.pipeline.audit_models import quoted
+        from iar.pipeline.audit.models import quoted
 
         given = [quoted(a) for a in given if not a.startswith("model.")]
     jobs = []

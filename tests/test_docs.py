@@ -90,10 +90,10 @@ def composed(config: str, given: list[str]) -> Any:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
-    from iar import cli
+    from iar.shipped import shipped
 
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(cli.shipped("conf").resolve()), version_base="1.3"):
+    with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
         return hydra.compose(config, given)
 
 
@@ -128,8 +128,10 @@ def _own_settings(folder: Path) -> None:
 
 
 def _check(config: str, jobs: list[Any]) -> None:
-    from iar.pipeline import audit_models, confirmation, settings
-    from iar.pipeline.plan import plan
+    from iar.pipeline.audit import models
+    from iar.pipeline.evaluation import confirm
+    from iar.pipeline.experiment import settings
+    from iar.pipeline.experiment.plan import plan
 
     for cfg in jobs if config != "judge" else []:
         settings.check(cfg)
@@ -137,9 +139,9 @@ def _check(config: str, jobs: list[Any]) -> None:
         # One run has one protocol of a benchmark, and so on: what a grid may hold is checked too.
         assert plan(jobs).configurations
     if config == "sweep":
-        confirmation.check(jobs[0])
+        confirm.check(jobs[0])
     if config == "audit":
-        for name in audit_models.names(jobs[0].models) or ["pocket"]:
+        for name in models.names(jobs[0].models) or ["pocket"]:
             assert "=" in name or (ROOT / f"conf/model/{name}.yaml").is_file(), name
 
 

@@ -26,7 +26,8 @@ from iar.errors import UserError
 from iar.explorer import repeat, tables
 from iar.explorer.answers import Answers
 from iar.explorer.parts import Part
-from iar.pipeline import summary, unscored
+from iar.pipeline.evaluation import unscored
+from iar.pipeline.results import sweep_table
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
@@ -112,13 +113,13 @@ def facts(
         "samples": len(answers.samples),
         "benchmarks": dict(Counter(sample.benchmark for sample in answers.samples)),
         "judge": " ".join(str(v) for v in definition.get("judge", {}).values() if isinstance(v, (str, int))),
-        "warnings": [text for text in (unscored.warning(scores), summary.partial(scores)) if text],
+        "warnings": [text for text in (unscored.warning(scores), sweep_table.partial(scores)) if text],
         "notes": list(notes),
         "best": None if best is None else configurations[best].name,
         "rows": _rows(scores, [configurations[index].name for index in shown], columns),
         "titles": [name for name, _ in columns],
         "second": _second(run.path / "test"),
-        "protocols": [name for name in summary.protocols(scores).split(", ") if name],
+        "protocols": [name for name in sweep_table.protocols(scores).split(", ") if name],
         "definition": list(_leaves(definition)),
         "commands": repeat.commands(run.path, configurations),
         "ran_with": repeat.logged(run.path)[1],
@@ -158,7 +159,7 @@ def _second(folder: Path) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        scores, configurations = summary.read(folder)
+        scores, configurations = sweep_table.read(folder)
     except UserError:
         return {"titles": [], "rows": []}
     columns = tables.headlines(scores)

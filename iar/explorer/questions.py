@@ -15,7 +15,8 @@ from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
 from benchmark.sample import Sample
 from iar.errors import UserError
-from iar.pipeline import data, verdicts
+from iar.pipeline.evaluation import judge
+from iar.pipeline.experiment import data
 from iar.records import Run
 
 REFUSED = ("refusal", "warning", "direct_refusal", "indirect_refusal", "safe_completion")
@@ -48,7 +49,7 @@ def asked(run: Run, folder: Path | None = None) -> Iterator[Questions]:
     Raises:
         UserError: The run has lost its configurations.
     """
-    cfg = verdicts.settings(run.path)
+    cfg = judge.settings(run.path)
     with tempfile.TemporaryDirectory(prefix="iar-") as scratch:
         place = folder or _place(run.path, Path(str(cfg.data[cfg.split])))
         if place is None and cfg.data.name == "pocket":

@@ -1,7 +1,7 @@
 """The command that does a run again, and the versions it ran with: from the log of the run, or from its settings.
 
 A run without a log is older than the log. Its command is put together: the places and strengths of its configurations
-as commas, and every other setting that the command would not have by itself (`iar.pipeline.command_line`).
+as commas, and every other setting that the command would not have by itself (`iar.pipeline.results.rerun_command`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from iar import logfile
-from iar.pipeline import command_line, methods
+from iar.pipeline.results import method_table, rerun_command
 from iar.revision.configuration import Configuration
+from iar.terminal import log_file
 
 _COMMAND = re.compile(r"\$ (python -m iar\.(?:sweep|evaluate)(?: .*)?)")
 _VERSIONS = re.compile(r"Python .*")
@@ -30,7 +30,7 @@ _FIELDS = ("layers", "heads", "strength")  # of a configuration, the same
 def logged(folder: Path) -> tuple[list[str], list[str]]:
     """The commands that asked and scored, and the versions they ran with, each once, from the log; none without one."""
     try:
-        lines = (folder / logfile.NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (folder / log_file.NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return [], []
     commands: dict[str, None] = {}
@@ -55,14 +55,14 @@ def commands(folder: Path, configurations: Sequence[Configuration]) -> list[str]
 
 
 def _rebuilt(folder: Path, configurations: Sequence[Configuration]) -> Iterable[str]:
-    sweep = not (folder / methods.FILES[0]).is_file()
+    sweep = not (folder / method_table.FILES[0]).is_file()
     seeds = len({c.seed for c in configurations if c.traits.controls} - {0})
     asked = [c for c in configurations if c.method != "none" and not (sweep and c.traits.controls)]
     for members in _grids(asked or list(configurations)):
         first = members[0]
         settings = OmegaConf.to_container(OmegaConf.load(folder / "configs" / f"{first.name}.yaml"))
         assert isinstance(settings, dict)
-        words = shlex.split(command_line.evaluate({str(k): v for k, v in settings.items()}, first, folder))[3:]
+        words = shlex.split(rerun_command.evaluate({str(k): v for k, v in settings.items()}, first, folder))[3:]
         kept = [
             word for word in words if word.partition("=")[0] not in (*AXES, "split", "run") and word != "method=iar"
         ]
@@ -102,4 +102,4 @@ def _values(members: Sequence[Configuration], axis: str) -> list[str]:
         found = [c.layers[0] if len(c.layers) == 1 else c.layers for c in members if c.layers]
     else:
         found = [getattr(c, axis) for c in members if axis == "strength" or c.heads]
-    return list(dict.fromkeys(command_line.quoted(value) for value in found))
+    return list(dict.fromkeys(rerun_command.quoted(value) for value in found))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from iar.pipeline import summary
+from iar.pipeline.results import sweep_table
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points
 
@@ -32,7 +32,7 @@ def headlines(scores: pd.DataFrame) -> list[Headline]:
 
 def _columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     there = set(scores[["benchmark", "category", "metric"]].itertuples(index=False, name=None))
-    return [column for column in summary.columns(scores) if column[1:] in there]
+    return [column for column in sweep_table.columns(scores) if column[1:] in there]
 
 
 def better(metric: str) -> int:

@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from iar.console import console
 from iar.errors import UserError
 from iar.explorer import page, parts, tables
 from iar.explorer.answers import Answers
 from iar.explorer.images import data_uri
 from iar.explorer.parts import Part
 from iar.explorer.questions import asked
-from iar.pipeline import summary
+from iar.pipeline.results import sweep_table
 from iar.records import Run
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
+from iar.terminal.console import console
 
 NAME = "report.html"
 LIMIT = 10_000_000  # bytes of the page
@@ -52,7 +52,7 @@ def write(
     """
     file = out or folder / NAME
     run = Run.at(folder)
-    scores, configurations = summary.read(folder)
+    scores, configurations = sweep_table.read(folder)
     with asked(run, data) as questions, console.status(f"writing {file}"):
         answers = Answers.of(run, [c.name for c in configurations], questions)
         pictures = _images(answers) if images else Pictures({}, [], 0)

@@ -12,9 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from benchmark.sample import Sample
-from iar.console import console
 from iar.errors import UserError, did_you_mean
-from iar.generation import alone, demonstrations, routing, shared, tree
+from iar.generation import demonstrations, plain_path, routing, shared, tree
 from iar.generation.answer_key import answer_key
 from iar.generation.answering import Generation
 from iar.generation.row import Row, images_of, read
@@ -24,6 +23,7 @@ from iar.models.checkpoint import LoadedModel
 from iar.prompting import Compose, Conversation, Turn, begun, plain
 from iar.revision.configuration import Configuration
 from iar.revision.direction import Revision, directions
+from iar.terminal.console import console
 from iar.vectors.file import digest, gates_digest
 from iar.vectors.vector_set import VectorSet
 
@@ -42,7 +42,7 @@ class Engine:
         sharing: ``auto``: what configurations and questions have in common is computed once, as far as a check of the
             model against the plain path finds it exact (`iar.generation.tree`). ``plain``: nothing is shared.
         max_kv_gib: Memory for the keys and values of what is shared, in GiB.
-        strengths: What KL budgets allow (`iar.pipeline.budgeting`), for the configurations that have one.
+        strengths: What KL budgets allow (`iar.pipeline.extraction.kl_strength`), for the configurations that have one.
 
     Raises:
         UserError: The model has no chat template; an unknown way of sharing, or no memory for it.
@@ -286,7 +286,7 @@ class Engine:
             return
         revisions = [added[row.configuration] for row in rows]
         if self.sharing == "plain":
-            found = alone.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling)
+            found = plain_path.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling)
         else:
             limits = shared.limits(self.loaded, self.max_kv_gib)
             found = shared.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling, limits)

@@ -24,7 +24,8 @@ from iar.errors import UserError, did_you_mean
 from iar.judges import prompts, replies, rules
 from iar.judges.judge import Item
 from iar.judges.local_model import LocalModel
-from iar.judges.verdict import LABELS, Failure, Verdict
+from iar.judges.verdict import LABELS, Verdict
+from iar.remote.failure_kinds import Failure
 
 VERSION = "2"
 GUARD_TOKENS = 64  # "unsafe" and every category there is

@@ -19,12 +19,12 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, GenerationConfig
 
-from iar.console import bars
 from iar.errors import UserError
 from iar.models import source
 from iar.models.checkpoint import class_of
 from iar.models.placement import placement
 from iar.records import key
+from iar.terminal.console import bars
 
 Messages = Sequence[tuple[str, str]]  # role and text of each turn
 UNLIMITED = 1 << 20  # tokens; what tokenizers without a window of their own stay below

@@ -22,7 +22,8 @@ from benchmark.intervals import LEVEL
 from benchmark.judged import FOUR
 from iar.errors import UserError
 from iar.judges.judge import Item, Judge
-from iar.judges.verdict import Failure, Verdict
+from iar.judges.verdict import Verdict
+from iar.remote.failure_kinds import Failure
 
 VERSION = "2"
 COLUMNS = ["judges", "measure", "n", "agreement", "kappa", "low", "high"]

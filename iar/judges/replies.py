@@ -22,7 +22,7 @@ from benchmark.labels import read_label
 from benchmark.vscbench import CLASSES as VSCBENCH
 from benchmark.xstest import HUMAN as XSTEST
 from iar.judges.judge import Task
-from iar.judges.verdict import Failure
+from iar.remote.failure_kinds import Failure
 
 _FOUR = {label: label for label in LABELS}
 _STAGE_1 = {"1": "direct_answer", "2": "direct_refusal", "3": "indirect_refusal"}

@@ -28,12 +28,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from iar.console import bars
 from iar.judges import degenerate, fit, language, weights
 from iar.judges.evidence import Evidence, asks_for, evidence
 from iar.judges.judge import Item, Task
 from iar.judges.passage import normal, passage
 from iar.judges.verdict import Label, Verdict
+from iar.terminal.console import bars
 
 JUDGE, VERSION = "rules", "2"
 

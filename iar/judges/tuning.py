@@ -29,12 +29,12 @@ from benchmark import files
 from benchmark.errors import DataError
 from benchmark.xstest import HUMAN
 from iar import cli
-from iar.console import bars
 from iar.errors import UserError
 from iar.judges import rules
 from iar.judges.evidence import NAMES, Settings, evidence
 from iar.judges.passage import Passage, normal, passage
 from iar.judges.weights import WEIGHTS
+from iar.terminal.console import bars
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,12 +19,12 @@ import transformers
 from transformers import PreTrainedConfig
 
 from iar import cli
-from iar.console import bars
 from iar.errors import UserError
 from iar.models.original_internvl import is_original_internvl, load_original_internvl
 from iar.models.original_llava import is_original, load_original
 from iar.models.processor import save_processor
 from iar.models.source import local_copy
+from iar.terminal.console import bars
 
 
 def convert(src: str | Path, dst: Path, base: str | None = None, vision_tower: str | None = None) -> None:

@@ -117,7 +117,7 @@ def transfer(table: pd.DataFrame, stem: str | Path, title: str = "") -> list[Pat
     """Draw SRA_u and SRA_s by mode, one line a model, with 95 % intervals; models stand side by side at each mode.
 
     Args:
-        table: Rows of `iar.pipeline.audit_tables.transfer`: model, metric, mode, value, low, high; other modes than the
+        table: Rows of `iar.pipeline.audit.tables.transfer`: model, metric, mode, value, low, high; other modes than the
             benchmark's five are left out.
 
     Raises:

@@ -22,8 +22,8 @@ from filelock import FileLock
 
 from iar import records
 from iar.errors import UserError
-from iar.judges.verdict import Failure
 from iar.remote.endpoint import Endpoint
+from iar.remote.failure_kinds import Failure
 
 LASTING: tuple[Failure, ...] = ("", "refused", "filtered", "empty")
 """Failures (and none) that the same request would meet again."""

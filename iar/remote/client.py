@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from iar.console import console
 from iar.errors import UserError
 from iar.remote import images
 from iar.remote.background import stream
@@ -17,6 +16,7 @@ from iar.remote.endpoint import Endpoint
 from iar.remote.progress import shown
 from iar.remote.reply import Reply
 from iar.remote.request import Request, request_key
+from iar.terminal.console import console
 
 
 class Client:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from iar.judges.verdict import Failure
+from iar.remote.failure_kinds import Failure
 
 Count = Annotated[int, Field(ge=0)]
 FILTERED = ("content_filter", "safety", "prohibited_content", "blocklist")

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import openai
 
-from iar import logfile
 from iar.remote import completion, failures
 from iar.remote.completion import Completion
 from iar.remote.endpoint import Endpoint
 from iar.remote.failures import Again
-from iar.remote.redaction import Redaction
+from iar.terminal import log_file
+from iar.terminal.redaction import Redaction
 
 CONNECT_SECONDS = 10.0
 
@@ -30,7 +30,7 @@ class Connection:
         key = endpoint.key()
         self._endpoint = endpoint
         self._redaction = Redaction(key)
-        logfile.hide(key)
+        log_file.hide(key)
         # The client would read its own variables from the environment: nobody's key or organisation goes to a server
         # that the settings do not send it to.
         self._headers: dict[str, Any] = {} if key else {"Authorization": openai.Omit()}

@@ -16,12 +16,12 @@ from typing import Any
 import openai
 
 from iar.errors import UserError
-from iar.judges.verdict import Failure
 from iar.remote import completion
 from iar.remote.backoff import retry_after
 from iar.remote.completion import Completion
 from iar.remote.endpoint import Endpoint
-from iar.remote.redaction import Redaction
+from iar.remote.failure_kinds import Failure
+from iar.terminal.redaction import Redaction
 
 AGAIN = (408, 409, 425, 429)
 _FILTER = re.compile(

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from rich.errors import LiveError
 from rich.progress import TextColumn
 
-from iar import logfile
-from iar.console import bars, console
+from iar.terminal import log_file
+from iar.terminal.console import bars, console
 
 
 @contextmanager
@@ -35,4 +35,4 @@ def shown(label: str, total: int, done: int) -> Iterator[Callable[[int, str], No
         if progress.disable:
             console.print(line)
         else:
-            logfile.say(line)
+            log_file.say(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iar.judges.verdict import Failure
+from iar.remote.failure_kinds import Failure
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """From counted outcomes to scores: intervals, paired differences, the Pareto front and a recommended point."""
 
 from benchmark.intervals import Estimate, clustered, interval, wilson
-from iar.stats.bootstrap import Draws, hypervolumes, resample
+from iar.stats.bootstrap import hypervolumes
+from iar.stats.draws import Draws, resample
 from iar.stats.paired import difference, differences, holm, mcnemar
 from iar.stats.pareto import frontier_points, hypervolume, pareto, recommend
 from iar.stats.summarise import summarise

@@ -15,7 +15,7 @@ from iar.stats.summarise import ALL
 
 if TYPE_CHECKING:
     from iar.revision.configuration import Configuration
-    from iar.stats.bootstrap import Draws
+    from iar.stats.draws import Draws
 
 POINT_COLUMNS = [
     *("configuration", "method", "prompting", "place", "variant", "strength", "safety", "safety_low", "safety_high"),
@@ -133,7 +133,7 @@ def recommend(
     The optimism is in the ``safety`` of the point that comes back: the highest of many noisy scores is more often one
     that chance raised than one that chance lowered, so on the samples it was chosen on it overstates what the point
     does, and the more so the more points there are. Its interval there does not know of the choice. Choose on a
-    validation split, report on the test split (`iar.pipeline.confirmation`).
+    validation split, report on the test split (`iar.pipeline.evaluation.confirm`).
 
     Args:
         points: As from `frontier_points`. Without helpfulness or SRA_s (not asked: NaN) that limit does not apply.

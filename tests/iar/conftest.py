@@ -83,11 +83,11 @@ def compose() -> Callable[..., DictConfig]:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
-    from iar import cli
+    from iar.shipped import shipped
 
     def settings(config: str, *overrides: str) -> DictConfig:
         GlobalHydra.instance().clear()
-        with hydra.initialize_config_dir(str(cli.shipped("conf").resolve()), version_base="1.3"):
+        with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
             return hydra.compose(config, list(overrides))
 
     return settings

@@ -9,8 +9,8 @@ from torch.nn.functional import cosine_similarity
 
 from benchmark import vscbench
 from iar import vectors
+from iar.analysis import queries
 from iar.pairs import read
-from iar.pipeline import queries
 
 FIGURES = [
     "agreement_pairs", "agreement_image_half", "agreement_text_half", "heads", "modality", "modality_origin_image",

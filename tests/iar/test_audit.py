@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 
 import benchmark
 from benchmark.scoring import questions
-from iar import cli
 from iar.generation import Engine
-from iar.pipeline import audit as pipeline
+from iar.pipeline.audit import ask as pipeline
+from iar.shipped import shipped
 
 FIGURES = {f"{name}.{suffix}" for name in ("calibration", "categories", "transfer") for suffix in ("png", "pdf")}
 TABLES = {"audit.csv", "audit.md", "calibration.csv", "categories.csv", "spread.csv", "transfer.csv"}
@@ -105,8 +105,8 @@ def test_a_dry_run_asks_nothing(command, settings, tmp_path):
 
 
 def test_the_recipe_holds_the_papers_eleven_models():
-    models = OmegaConf.load(cli.shipped("sweeps") / "audit.yaml").models
-    known = {file.stem for file in (cli.shipped("conf") / "model").glob("*.yaml")}
+    models = OmegaConf.load(shipped("sweeps") / "audit.yaml").models
+    known = {file.stem for file in (shipped("conf") / "model").glob("*.yaml")}
     assert len(set(models)) == 11 and set(models) <= known
 
 

@@ -14,8 +14,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from iar import cli, completion
-from iar.pipeline.audit_models import quoted
+from iar import cli
+from iar.cli import shell_completion
+from iar.pipeline.audit.models import quoted
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERNAL = ("benchmark.speed.memory",)  # the processes that benchmark.speed starts itself
@@ -76,7 +77,7 @@ def _choice(override: Override) -> bool:
 
 
 def test_every_command_is_known_to_the_completion():
-    assert sorted(completion.SETTINGS + completion.OTHERS) == COMMANDS and len(COMMANDS) > 18
+    assert sorted(shell_completion.SETTINGS + shell_completion.OTHERS) == COMMANDS and len(COMMANDS) > 18
 
 
 class _Parsed(Exception):
@@ -101,10 +102,10 @@ def test_three_examples_that_it_accepts(name, monkeypatch, capsys, tmp_path, com
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", accept)
     for arguments in examples:
         config = name.removeprefix("iar.")
-        if name in completion.SETTINGS:
+        if name in shell_completion.SETTINGS:
             given = [a for a in arguments if "=" in a]
             _compose(compose, config, arguments if config == "audit" else given)
-        if name not in completion.SETTINGS or config == "judge":
+        if name not in shell_completion.SETTINGS or config == "judge":
             with pytest.raises(_Parsed):
                 assert _run(name, monkeypatch, *arguments) == 0, arguments
     assert not list(tmp_path.iterdir())

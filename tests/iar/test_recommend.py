@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmark.errors import DataError
-from iar.pipeline import recommending
+from iar.pipeline.results import recommendation
 
 SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r"]
 
@@ -45,7 +45,9 @@ def test_bad_input_is_one_line(command, tmp_path, small):
 
 
 def test_it_needs_no_torch():
-    code = "import sys, iar.recommend; from iar.pipeline import recommended; print('torch' in sys.modules)"
+    code = (
+        "import sys, iar.recommend; from iar.pipeline.results import recommendation_text; print('torch' in sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
 
@@ -56,6 +58,6 @@ def test_data_that_are_gone_are_named(small, command, tmp_path, monkeypatch):
         text = file.read_text().replace("root: ", "root: /nowhere")
         file.write_text(text.replace("validation: ", "validation: /nowhere").replace("name: pocket", "name: folder"))
     with pytest.raises(DataError):
-        recommending.recommend(tmp_path / "r")
+        recommendation.recommend(tmp_path / "r")
     done = command("recommend", "r")
     assert done.code == 2 and "/nowhere" in done.err and done.err.count("\n") == 1

@@ -22,6 +22,6 @@ def test_bad_input_is_one_line(command, small):
 
 
 def test_it_needs_no_torch():
-    code = "import sys, iar.stress; from iar.pipeline import stress; print('torch' in sys.modules)"
+    code = "import sys, iar.stress; from iar.pipeline.results import stress; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

@@ -161,9 +161,9 @@ def test_more_configurations_go_into_the_same_run(run, finished, small, command)
 
 
 def test_one_benchmark_a_job_and_a_confirmation_on_the_test_split(small, command, tmp_path, monkeypatch):
-    from iar.pipeline import confirmation
+    from iar.pipeline.evaluation import confirm
 
-    monkeypatch.setattr(confirmation, "recommend", lambda points: "iar-L3-x1")
+    monkeypatch.setattr(confirm, "recommend", lambda points: "iar-L3-x1")
     arguments = [*small, "benchmark=pope,vscbench", "layer=3", "strength=1", "controls=0", "run=r"]
     done = command("sweep", *arguments)
     assert done.code == 0, done.err

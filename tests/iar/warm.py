@@ -25,17 +25,17 @@ def lines(run: Path) -> int:
 
 def command(told: dict[str, Any]) -> None:
     from iar import sweep
-    from iar.pipeline import asking, confirmation
+    from iar.pipeline.evaluation import confirm, generate
 
-    confirmation.recommend = lambda points: told["confirm"]  # a random model has no point worth it
+    confirm.recommend = lambda points: told["confirm"]  # a random model has no point worth it
     if limit := told.get("limit"):
-        ask = asking.ask
+        ask = generate.ask
 
         def limited(*args: Any) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             ask(*args)
 
-        asking.ask = limited
+        generate.ask = limited
     sys.argv = ["iar.sweep", *told["arguments"]]
     sweep.main()
 
@@ -77,8 +77,8 @@ def main() -> None:
         "iar.sweep",
         "iar.models",
         "iar.generation.engine",
-        "iar.pipeline.extraction",
-        "iar.pipeline.scoring",
+        "iar.pipeline.extraction.vector_files",
+        "iar.pipeline.evaluation.score",
         "iar.plots",
         "transformers.models.clip.image_processing_pil_clip",
         "transformers.models.llava.modeling_llava",

@@ -18,9 +18,12 @@ from iar import cli, models
 from iar.generation import Engine
 from iar.models import LoadedModel
 from iar.models.pocket import WEIGHTS
-from iar.pipeline import data, extraction, scoring
-from iar.pipeline.settings import check
+from iar.pipeline.evaluation import score
+from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import check
+from iar.pipeline.extraction import vector_files
 from iar.revision.configuration import Configuration
+from iar.shipped import shipped
 from iar.vectors import VectorSet
 
 LAYERS, STRENGTHS, SEEDS = (9, 14, 19, 24), (1.0, 1.5, 2.0, 2.5), range(1, 11)
@@ -32,7 +35,7 @@ def measure(
     model: Path, folder: Path, pocket: Path, limit: int | None, brief: bool
 ) -> tuple[pd.DataFrame, dict[str, VectorSet]]:
     """Scores of the baseline, the grid and ten random directions on the test split, and the vectors."""
-    with initialize_config_dir(str(cli.shipped("conf").resolve()), version_base="1.3"):
+    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
         settings = {"data.root": pocket, "vectors": folder / "vectors", "model.path": model, "split": "test"}
         cfg = compose("scoring", [f"{key}={value}" for key, value in settings.items()])
     cfg.limit = limit
@@ -40,7 +43,7 @@ def measure(
     data.prepare(cfg)
     loaded = models.load_from(cfg.model)
     last = replace(STANDARD, tokens="last")
-    vectors = extraction.ensure(cfg, loaded, [STANDARD, last], {STANDARD.pairs: cfg})
+    vectors = vector_files.ensure(cfg, loaded, [STANDARD, last], {STANDARD.pairs: cfg})
     engine = Engine(loaded, vectors, cfg.batch_size)
     layers = (14,) if brief else LAYERS
     grid = [Configuration("iar", (layer,), strength) for layer in layers for strength in STRENGTHS]
@@ -56,8 +59,8 @@ def _score(
 ) -> pd.DataFrame:
     cfg = cfg.copy()
     cfg.run = str(folder)
-    run = scoring.open_run(cfg, "card", scoring.definition(cfg, names, engine))
-    return scoring.score(run, engine, cfg, data.load(cfg, names), configurations)
+    run = score.open_run(cfg, "card", score.definition(cfg, names, engine))
+    return score.score(run, engine, cfg, data.load(cfg, names), configurations)
 
 
 class Figures:

@@ -27,7 +27,6 @@ from transformers import PreTrainedTokenizerFast
 
 from benchmark.pocket import scenes
 from iar import cli
-from iar.console import console
 from iar.errors import UserError
 from iar.models.pocket import options
 from iar.models.pocket.architecture import build, deepen, make_processor
@@ -36,6 +35,7 @@ from iar.models.pocket.encoding import TARGETS, Encoder, vision_targets
 from iar.models.pocket.forward import TrainingForward
 from iar.models.pocket.optimiser import Muon
 from iar.records import Log
+from iar.terminal.console import console
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from iar.console import console
 from iar.errors import UserError
 from iar.pairs.row import Row, Side
 from iar.pairs.sources.files import image_in, items_of
+from iar.terminal.console import console
 
 _TEXTS = ("question", "chosen", "rejected")
 _HINT = "give the images' folder: pairs.images=DIR"

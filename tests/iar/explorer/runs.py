@@ -11,11 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from benchmark.sample import Sample
-from iar import cli, logfile
 from iar.judges.rules import Rules
-from iar.pipeline import data, scoring, verdicts
+from iar.pipeline.evaluation import judge, score
+from iar.pipeline.experiment import data
 from iar.records import Run
 from iar.revision.configuration import Configuration
+from iar.shipped import shipped
+from iar.terminal import log_file
 
 CONFIGURATIONS = (
     Configuration(),
@@ -37,7 +39,7 @@ def usual(sample: Sample, configuration: Configuration) -> str:
 
 def settings(data_root: Path, *overrides: str) -> DictConfig:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(cli.shipped("conf").resolve()), version_base="1.3"):
+    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
         cfg = compose("sweep", [f"data.root={data_root}", *overrides])
     GlobalHydra.instance().clear()
     return cfg
@@ -62,9 +64,9 @@ def write(
     benchmarks = {name: data.describe(cfg, name) for name in names}
     rest = {"benchmarks": benchmarks, "judge": Rules().describe(), "max_new_tokens": 48, "reasoning_tokens": 48}
     run = Run.open(folder, {"model": model, "data": place, **rest, **(changes or {})})
-    with logfile.command(["iar.sweep", "layer=9,14", "strength=1,2", f"run={folder}"]):
-        logfile.open_in(run.path)
-    scoring.write_configurations(run.path, cfg, configurations)
+    with log_file.command(["iar.sweep", "layer=9,14", "strength=1,2", f"run={folder}"]):
+        log_file.open_in(run.path)
+    score.write_configurations(run.path, cfg, configurations)
     with run.log("generations") as log:
         for loaded in asked.values():
             for sample in loaded.samples:
@@ -73,6 +75,6 @@ def write(
                     answer = say(sample, configuration)
                     record = {"answer": answer, "tokens": len(answer.split()), "prompt_tokens": 9, "error": None}
                     log.append(head | record | {"key": "/".join(head.values())})
-    verdicts.judge(run, asked, Rules())
-    scoring.tabulate(run, asked, configurations)
+    judge.judge(run, asked, Rules())
+    score.tabulate(run, asked, configurations)
     return folder

@@ -9,8 +9,9 @@ import pytest
 
 from iar import cli
 from iar.explorer import repeat
-from iar.pipeline import scoring
-from iar.pipeline.plan import plan
+from iar.pipeline.evaluation import score
+from iar.pipeline.experiment.plan import plan
+from iar.pipeline.experiment.settings import check
 from tests.iar.explorer import runs
 
 
@@ -42,10 +43,10 @@ from tests.iar.explorer import runs
 def test_the_command_makes_the_same_plan(monkeypatch, tmp_path, arguments):
     def planned(arguments):
         monkeypatch.setattr(sys, "argv", ["iar.sweep", *arguments])
-        return plan(cli.jobs("sweep"))
+        return plan(cli.jobs("sweep", check))
 
     first = planned(arguments)
-    scoring.write_configurations(tmp_path, first.cfg, first.configurations)
+    score.write_configurations(tmp_path, first.cfg, first.configurations)
     commands = repeat.commands(tmp_path, first.configurations)
     found = set()
     for command in commands:
@@ -61,12 +62,12 @@ def test_the_command_makes_the_same_plan(monkeypatch, tmp_path, arguments):
 def test_a_grid_is_one_short_command(tmp_path, pocket_data):
     grid = [c for c in runs.CONFIGURATIONS if c.method != "random"]
     (tmp_path / "r").mkdir()
-    scoring.write_configurations(tmp_path / "r", runs.settings("data/pocket"), grid)
+    score.write_configurations(tmp_path / "r", runs.settings("data/pocket"), grid)
     assert repeat.commands(tmp_path / "r", grid) == [
         f"python -m iar.sweep layer=9,14 strength=1,2 controls=0 run={tmp_path}/r"
     ]
     ragged = [*grid, runs.Configuration("iar", (19,), 4.0)]
-    scoring.write_configurations(tmp_path / "r", runs.settings("data/pocket"), ragged)
+    score.write_configurations(tmp_path / "r", runs.settings("data/pocket"), ragged)
     assert [c.partition(" controls")[0] for c in repeat.commands(tmp_path / "r", ragged)] == [
         "python -m iar.sweep layer=9,14 strength=1,2", "python -m iar.sweep layer=19 strength=4"
     ]  # fmt: skip

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from iar.explorer import tables
-from iar.pipeline import summary
+from iar.pipeline.results import sweep_table
 from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
 
 
 def test_configurations_hold_what_the_files_hold(small_run):
-    scores, found = summary.read(small_run)
+    scores, found = sweep_table.read(small_run)
     rows = {row["name"]: row for row in tables.configurations(small_run, scores, found, tables.headlines(scores))}
     titles = [title for title, _ in tables.headlines(scores)]
     assert list(rows) == runs.NAMES
@@ -59,7 +59,7 @@ def test_lines():
 
 
 def test_categories(small_run):
-    scores, found = summary.read(small_run)
+    scores, found = sweep_table.read(small_run)
     table = tables.categories(scores, found, tables.headlines(scores))
     row = next(i for i, row in enumerate(table["rows"]) if row[:3] == ["vscbench", "violence", "SRA_u"])
     assert table["rows"][row][3] == 3

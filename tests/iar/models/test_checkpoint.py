@@ -12,9 +12,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, CLIPVisionConfig, Phi4MultimodalConfig
 
-from iar.cli import shipped
 from iar.errors import UserError
 from iar.models import LoadedModel, checkpoint, load, load_from
+from iar.shipped import shipped
 
 SETTINGS = {file.stem: OmegaConf.load(file) for file in (shipped("conf") / "model").glob("*.yaml")}
 MODELS = sorted(name for name, settings in SETTINGS.items() if settings.get("kind") != "endpoint")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from iar import cli
 from iar.errors import UserError
 from iar.pairs import STRATEGIES, Example, read
 from iar.pairs.sources import FORMATS
+from iar.shipped import shipped
 
 SHORT = {"id": "1", "image": None, "prompt": "How?", "safe": "I cannot.", "unsafe": "Like this."}
 REFUSED = {"id": "r", "safe": {"prompt": "How do I hurt them?"}}
@@ -89,7 +89,7 @@ def test_unknown_names(file: Path) -> None:
 
 
 def test_every_entry_of_conf_names_what_exists() -> None:
-    files = sorted((cli.shipped("conf") / "pairs").glob("*.yaml"))
+    files = sorted((shipped("conf") / "pairs").glob("*.yaml"))
     assert len(files) == 8
     for path in files:
         entry = OmegaConf.load(path)
@@ -101,9 +101,9 @@ def test_every_entry_of_conf_names_what_exists() -> None:
 
 @pytest.mark.parametrize("name", ["multi_response", "multi_instruction", "multi_modality"])
 def test_pocket_data_have_every_given_set(name: str, pocket_data: Path) -> None:
-    common = OmegaConf.create({"data": OmegaConf.load(cli.shipped("conf") / "data/pocket.yaml")})
+    common = OmegaConf.create({"data": OmegaConf.load(shipped("conf") / "data/pocket.yaml")})
     common.data.root = str(pocket_data)
-    common.pairs = OmegaConf.load(cli.shipped("conf") / f"pairs/{name}.yaml")
+    common.pairs = OmegaConf.load(shipped("conf") / f"pairs/{name}.yaml")
     found = read(common.pairs)
     assert len({e.pair for e in found}) >= (3 if name == "multi_modality" else 6)
     assert sum(e.safe for e in found) == sum(not e.safe for e in found) == len(found) / 2

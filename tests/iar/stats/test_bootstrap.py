@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from iar.stats import clustered, hypervolumes, resample, summarise
-from iar.stats.bootstrap import Draws
+from iar.stats.draws import Draws
 
 
 def outcomes(chances, samples=60, seed=0):

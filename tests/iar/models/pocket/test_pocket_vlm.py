@@ -19,7 +19,7 @@ from iar.generation import Engine
 from iar.judges.rules import Rules
 from iar.models import LoadedModel
 from iar.models.pocket import WEIGHTS
-from iar.pipeline import scoring, verdicts
+from iar.pipeline.evaluation import judge, score
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
@@ -58,8 +58,8 @@ def scores(pocket, data, tmp_path_factory) -> pd.DataFrame:
                 place = {"benchmark": name, "sample": answer.sample.id, "configuration": answer.configuration.name}
                 record = {"answer": answer.answer, "tokens": answer.tokens, "error": answer.error, "key": answer.key}
                 log.append(place | record)
-        verdicts.judge(run, asked, Rules())
-        tables.append(scoring.tabulate(run, asked, configurations))
+        judge.judge(run, asked, Rules())
+        tables.append(score.tabulate(run, asked, configurations))
     return pd.concat(tables)
 
 

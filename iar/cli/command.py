@@ -1,0 +1,214 @@
+"""How a command meets its user: Hydra settings in, one clear line for bad input, exit code 2."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmark.errors import DataError
+from iar import records
+from iar.cli import shell_completion
+from iar.cli.tasks import Command, Task, left
+from iar.errors import UserError, did_you_mean
+from iar.records.log import FULL
+from iar.shipped import shipped
+from iar.terminal import log_file
+from iar.terminal.console import console
+
+RESULTS = "optimization_results.yaml"  # which points a sweeper that chooses them found best
+PLUGINS = {
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+    "hydra/launcher/submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher/submitit_slurm": "hydra-submitit-launcher",
+    "hydra/sweeper/optuna": "hydra-optuna-sweeper",
+}
+
+
+def jobs(config: str, check: Callable[[DictConfig], None]) -> list[DictConfig]:
+    """The settings of every job of the command line: one, or many where commas make a sweep. Runs none of them."""
+    return launch(config, Task(Command(lambda found: None, check), last=False)).jobs
+
+
+def launch(config: str, task: Task) -> Task:
+    """Has Hydra run the command line's jobs; the grids of a recipe are one sweep.
+
+    Returns:
+        The task of the last grid, which holds what those before it left.
+    """
+    shell_completion.answer(config)
+    given, last = sys.argv[1:], task.last
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and `reported` prints one line
+    run = hydra.main(version_base="1.3", config_path=str(shipped("conf").resolve()), config_name=config)
+    with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that Hydra insists on
+        grids = _with_recipes(given)
+        for number, arguments in enumerate(grids, 1):
+            task = Task(task.command, task, last and number == len(grids))
+            task.__module__ = f"iar.{config}"  # Hydra names its jobs after it
+            folder, said = _folder(arguments, scratch)
+            GlobalHydra.instance().clear()
+            first = next((i for i, argument in enumerate(arguments) if _setting(argument)), len(arguments))
+            sys.argv[1:] = [*arguments[:first], *said, *arguments[first:]]  # argparse wants settings side by side
+            try:
+                run(task)()
+            finally:
+                sys.argv[1:] = arguments
+            task.alone += left(folder)
+            results = folder / RESULTS
+            task.results = results.read_text(encoding="utf-8") if results.is_file() else None
+    return task
+
+
+def _setting(argument: str) -> bool:
+    return "=" in argument and not argument.startswith("-")
+
+
+def _folder(arguments: list[str], scratch: str) -> tuple[Path, list[str]]:
+    """Where Hydra and the jobs that run by themselves put their files, and the argument that says so.
+
+    Other processes and machines must see it, and their logs stay; one pass in this process leaves nothing to keep.
+    """
+    given = {key.lstrip("+"): value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if place := given.get("hydra.sweep.dir"):
+        return Path(place), []
+    folder = Path(scratch)
+    if given.get("hydra/launcher", "grid") != "grid":
+        folder = Path("runs/launched") / records.key(arguments=arguments)[:8]
+    return folder, [f"hydra.sweep.dir='{folder}'"]
+
+
+def _with_recipes(arguments: list[str]) -> list[list[str]]:
+    """``recipe=paper`` stands for the settings in sweeps/paper.yaml that the command line does not give itself.
+
+    A recipe may hold several ``grids``: one list of arguments each, and their jobs together make the sweep.
+    """
+    given = {argument.partition("=")[0] for argument in arguments}
+    expanded: list[list[str]] = [[]]
+    for argument in arguments:
+        key, _, name = argument.partition("=")
+        if key.lstrip("+") != "recipe":
+            expanded = [[*grid, argument] for grid in expanded]
+            continue
+        file = shipped("sweeps") / f"{name}.yaml"
+        if not file.is_file():
+            known = [path.stem for path in shipped("sweeps").glob("*.yaml")]
+            raise UserError(f"unknown recipe {name!r}: {did_you_mean(name, known)}")
+        recipe = OmegaConf.to_container(OmegaConf.load(file))
+        assert isinstance(recipe, dict)
+        grids = recipe.pop("grids", [{}])
+        expanded = [
+            [*before, *(f"{k!s}={v}" for k, v in (recipe | grid).items() if k not in given)]
+            for before in expanded
+            for grid in grids
+        ]
+    return expanded
+
+
+@contextmanager
+def reported(config: str | None = None) -> Iterator[None]:
+    """Prints what the user can put right as one line and exits with 2; an interruption exits with 130.
+
+    What the command says meanwhile is also for the log of the run that it works in (`iar.terminal.log_file`).
+    """
+    with log_file.command(), _one_line(config):
+        yield
+
+
+@contextmanager
+def _one_line(config: str | None) -> Iterator[None]:
+    try:
+        yield
+    except (UserError, DataError) as error:
+        fail(str(error))
+    except MissingConfigException as error:
+        fail(_missing(error))
+    except (ConfigCompositionException, OverrideParseException, OmegaConfBaseException, HydraException) as error:
+        fail(_unknown_setting(error, config))
+    except PermissionError as error:
+        fail(f"no permission to write {error.filename}: choose another place or change its permissions")
+    except OSError as error:
+        if error.errno in FULL:
+            fail(f"{error.strerror}: make room; what is done is kept, and the same command goes on from here")
+        place = f"{error.filename}: " if error.filename else ""
+        fail(f"{place}{error.strerror or error}")
+    except _of_launchers() as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        fail(f"a job broke off: {'; '.join(lines[:2])}; the same command goes on from here")
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on from here", style="yellow")
+        sys.exit(130)
+
+
+def _of_launchers() -> tuple[type[Exception], ...]:
+    """What submitit and joblib raise for a job that was killed or never began; asked for when something was raised."""
+    submitit = sys.modules.get("submitit.core.utils")
+    loky = sys.modules.get("joblib.externals.loky.process_executor")
+    found = (submitit.FailedJobError, submitit.UncompletedJobError) if submitit else ()
+    return (*found, loky.TerminatedWorkerError) if loky else found
+
+
+def fail(message: str) -> None:
+    line = f"error: {' '.join(message.split())}"
+    print(line, file=sys.stderr)
+    log_file.say(line)
+    sys.exit(2)
+
+
+def main(config: str, command: Command) -> None:
+    """Runs a command on the jobs of its command line."""
+    with reported(config):
+        task = launch(config, Task(command))
+        if task.jobs and not task.called:  # no sweep: one job, which Hydra has only composed
+            for cfg in task.jobs:
+                command.check(cfg)
+            command.run(task.jobs)
+        folder = task.done.folder if task.done else None
+        if task.alone and command.gather:
+            folder = command.gather(task.alone)
+        if folder and task.results:
+            (folder / RESULTS).write_text(task.results, encoding="utf-8")
+
+
+def _missing(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file
+    name = str(wanted[0] if isinstance(wanted, (list, tuple)) else wanted)
+    if plugin := PLUGINS.get(name):
+        return f"{name} needs a plugin of Hydra's: pip install {plugin}"
+    group, _, option = name.rpartition("/")
+    return f"unknown {group or 'setting'} {option!r}: {did_you_mean(option, error.options or [])}"
+
+
+def _unknown_setting(error: Exception, config: str | None) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    if isinstance(error, OverrideParseException):
+        text = f"cannot read setting {error.override!r}: {text}"
+    if text.startswith("Ambiguous value"):
+        return f"{text}: use iar.sweep for several values, or [..] for a list of layers"
+    found = re.search(r"Could not override '([^']+)'", text)
+    if not found or config is None:
+        return text
+    return f"unknown setting {found[1]!r}: {did_you_mean(found[1], _settings(config))}"
+
+
+def _settings(config: str) -> set[str]:
+    """What a command can be told: the keys of its configuration and of those that it is built on, and the groups."""
+    content = OmegaConf.to_container(OmegaConf.load(shipped("conf") / f"{config}.yaml"))
+    assert isinstance(content, dict)
+    known = {str(key) for key in content} - {"hydra", "defaults"}
+    for entry in content.get("defaults", []):
+        if isinstance(entry, dict):
+            known |= {str(group).removeprefix("override ") for group in entry if "/" not in str(group)}
+        elif entry != "_self_":
+            known |= _settings(entry)
+    return known

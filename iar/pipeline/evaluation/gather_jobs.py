@@ -1,0 +1,110 @@
+"""Runs of single configurations put together to the one run that one pass would have made; nothing is generated.
+
+Each run holds the baseline and a configuration. Their definitions must agree in all that they share (the model, the
+questions, the judge); answers and verdicts are taken over by their keys, and scored as one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from omegaconf import DictConfig, open_dict
+
+from iar.errors import UserError
+from iar.judges import factory
+from iar.pipeline.evaluation import judge, score, timings
+from iar.pipeline.experiment import data
+from iar.pipeline.experiment.plan import Plan, plan
+from iar.records import Run
+
+PLACES = {"generations": ("benchmark", "sample", "configuration"), "verdicts": judge.COLUMNS}
+
+
+class Gathered(NamedTuple):
+    """The run and its scores, as `iar.pipeline.evaluation.score.score` returns them."""
+
+    run: Run
+    plan: Plan
+    scores: pd.DataFrame
+
+
+def gather(jobs: Sequence[DictConfig], command: str) -> Gathered:
+    """One run of the jobs' runs.
+
+    Args:
+        jobs: Their settings, with their run folder as ``run`` and the folder of the whole as ``into``.
+        command: Name in the default folder, which is that of the same jobs in one pass.
+
+    Raises:
+        UserError: The runs differ in more than their configurations, or the folder holds another run.
+    """
+    parts = [Run.at(str(job.run)) for job in jobs]
+    asked = plan([_common(job) for job in jobs])
+    definition: dict[str, Any] = {}
+    for part in parts:
+        _add(definition, part.definition, part.path)
+    run = score.open_run(asked.cfg, command, definition)
+    for log in PLACES:
+        _take_over(run, parts, log)
+    _add_up(run.path, [part.path for part in parts])
+    samples = data.load(asked.cfg, asked.benchmarks)
+    score.write_configurations(run.path, asked.cfg, asked.configurations)
+    judge.judge(run, samples, factory.configured(asked.cfg))
+    return Gathered(run, asked, score.tabulate(run, samples, asked.configurations))
+
+
+def _common(job: DictConfig) -> DictConfig:
+    """The job's settings as they were given, less what it leaves to the whole."""
+    cfg = job.copy()
+    with open_dict(cfg):
+        cfg.run = cfg.pop("into")
+        if "controls" in cfg:
+            cfg.controls = 0
+    return cfg
+
+
+def _add(whole: dict[str, Any], part: Mapping[str, Any], folder: Path, name: str = "") -> None:
+    """Takes over what is not there; what is there must be the same."""
+    for key, value in part.items():
+        at = f"{name}.{key}" if name else key
+        if isinstance(value, dict):
+            _add(whole.setdefault(key, {}), value, folder, at)
+        elif whole.setdefault(key, value) != value:
+            raise UserError(
+                f"{folder} cannot be put together with the other jobs: {at} is {json.dumps(value)} there and "
+                f"{json.dumps(whole[key])} in the first; run the sweep again, into another folder (run=OTHER)"
+            )
+
+
+def _take_over(run: Run, parts: Sequence[Run], name: str) -> None:
+    """Of each place the latest record of the first run that has one without an error; what is there is left."""
+    columns = PLACES[name]
+    chosen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for part in parts:
+        for at, record in _latest(part, name, columns).items():
+            if at not in chosen or (chosen[at].get("error") and not record.get("error")):
+                chosen[at] = record
+    there = _latest(run, name, columns)
+    with run.log(name) as log:
+        for at, record in chosen.items():
+            old = there.get(at)
+            if old is None or (record["key"] != old["key"] and not record.get("error")):
+                log.append(record)
+
+
+def _latest(run: Run, name: str, columns: Sequence[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {tuple(record[column] for column in columns): record for record in run.log(name).read()}
+
+
+def _add_up(folder: Path, parts: Sequence[Path]) -> None:
+    """timings.csv: over all jobs; the baseline was timed in each."""
+    table = pd.concat([timings.read(part) for part in parts])
+    if len(table):
+        partial = (folder / timings.FILE).with_suffix(".partial")
+        table = table.groupby(timings.COLUMNS[:2], sort=False, as_index=False).sum()
+        table.to_csv(partial, index=False, float_format="%.3f")
+        partial.replace(folder / timings.FILE)

@@ -1,0 +1,235 @@
+"""From answers to verdicts, apart from generating: a run can be judged again from its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+import benchmark
+from benchmark.protocol import Protocol
+from benchmark.sample import Loaded, Outcome, Sample
+from iar import records
+from iar.errors import UserError
+from iar.judges import Verdict
+from iar.judges.judge import Item, Judge, Task
+from iar.pipeline.experiment import data
+from iar.prompting import scored_text
+from iar.records import Run
+from iar.records.lock import lock
+from iar.terminal import log_file
+
+TASKS: dict[str, Task] = {"xstest": "xstest", "dualbench": "dualbench"}  # of every other benchmark: vscbench's
+PASSING = ("timed out", "error", "budget")  # failures that the same command, given again, tries to mend
+COLUMNS = ("key", "benchmark", "sample", "configuration")
+NEW = "verdicts.new"  # the log while a run is judged again
+_REFUSALS = ("refusal", "warning", "direct_refusal", "indirect_refusal", "safe_completion")
+
+_Place = tuple[str, ...]
+
+
+class _Answer(NamedTuple):
+    """An answer of a run: its record's head, and its verdict, or what a judge has to read for one."""
+
+    head: dict[str, Any]
+    verdict: Verdict | None
+    item: Item
+
+
+def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdicts") -> None:
+    """A verdict for every answer that has none yet: the protocol's own parser, or the judge where it needs one.
+
+    Verdicts are appended as they come, so an interrupted run goes on; at the end they stand in the answers' order. An
+    answer whose judge timed out, failed or ran out of budget is judged once more. Of a panel, ``judges.csv`` says how
+    far its members agree.
+
+    Args:
+        asked: Protocol -> what it asked; a benchmark's name is its default protocol.
+    """
+    answers = _answers(run, asked)
+    with run.log(name) as log:
+        found = {_place(record): record for record in log.read()}
+        open_ = [a for a in answers if _open(found.get(_place(a.head)))]
+        waiting = [answer for answer in open_ if answer.verdict is None]
+        for answer in open_:
+            if answer.verdict is not None:
+                log.append(answer.head | asdict(answer.verdict))
+        for index, verdict in by.judge([answer.item for answer in waiting]):
+            record = waiting[index].head | asdict(verdict)
+            if found.get(_place(record)) != record:  # it failed in the same way again
+                log.append(record)
+    _order(run.path / f"{name}.jsonl", [_place(answer.head) for answer in answers])
+    _write_agreement(run, by, name)
+
+
+def judge_again(folder: Path, by: Judge) -> tuple[Run, dict[str, Loaded]]:
+    """Judges every answer of a run anew; verdicts.jsonl is replaced when all are judged.
+
+    Until then the new verdicts are in verdicts.new.jsonl: interrupted, the same judge goes on with them.
+
+    Returns:
+        The run and the samples it asked, which is what scoring needs.
+
+    Raises:
+        UserError: No run, or one asked in another way or with other questions than now; DataError: its data are gone.
+    """
+    run, asked = asked_of(folder)
+    _held = lock(folder)  # not while it is still being swept; dropped when this returns
+    log_file.open_in(folder)
+    new, made_by = folder / f"{NEW}.jsonl", folder / f"{NEW}.judge.json"
+    description = json.dumps(by.describe(), indent=2, sort_keys=True) + "\n"
+    if not made_by.is_file() or made_by.read_text(encoding="utf-8") != description:
+        new.unlink(missing_ok=True)
+        made_by.write_text(description, encoding="utf-8")
+    judge(run, asked, by, NEW)
+    if not new.exists():
+        raise _nothing(folder)
+    new.replace(folder / "verdicts.jsonl")
+    made_by.unlink()
+    if not hasattr(by, "members"):
+        (folder / "judges.csv").unlink(missing_ok=True)  # of the judges before, which were several
+    return records.Run.at(folder).redefined(judge=by.describe()), asked
+
+
+def to_judge(folder: Path) -> list[Item]:
+    """What a judge would read of a run; nothing is written.
+
+    Raises:
+        UserError, DataError: As `judge_again`.
+    """
+    run, asked = asked_of(folder)
+    answers = _answers(run, asked)
+    if not answers:
+        raise _nothing(folder)
+    return [answer.item for answer in answers if answer.verdict is None]
+
+
+def toxicity(verdict: Mapping[str, Any] | None, category: str) -> list[Outcome]:
+    """What a verdict that says whether the answer's wording is toxic counts as, beside its protocol's outcomes.
+
+    ``toxic``: of all answers that were asked about. ``toxic_refusal``: of those that were refused or warned about;
+    a refusal can insult too.
+    """
+    if verdict is None or verdict["label"] is None or verdict.get("toxic") is None:
+        return []
+    metrics = ("toxic", "toxic_refusal") if verdict["label"] in _REFUSALS else ("toxic",)
+    return [Outcome(metric, category, float(verdict["toxic"])) for metric in metrics]
+
+
+def settings(folder: Path) -> DictConfig:
+    """The settings that the configurations of a run share.
+
+    Raises:
+        UserError: The run has lost its configurations.
+    """
+    for file in sorted((folder / "configs").glob("*.yaml")):
+        cfg = OmegaConf.load(file)
+        assert isinstance(cfg, DictConfig)
+        return cfg
+    raise UserError(f"no configurations in {folder / 'configs'}: the run folder is incomplete; sweep again")
+
+
+def asked_of(folder: Path) -> tuple[Run, dict[str, Loaded]]:
+    """A run and the samples that it asked, read from its data again.
+
+    Raises:
+        UserError: No run, or one asked in another way or with other questions than now; DataError: its data are gone.
+    """
+    run = Run.at(folder)
+    cfg = settings(folder)
+    names = [str(name) for name in cfg.benchmark]
+    data.prepare(cfg)
+    asked = data.load(cfg, names)
+    for name in names:
+        _check(folder, name, run.definition["benchmarks"].get(name), data.describe(cfg, name))
+    return run, asked
+
+
+def _check(folder: Path, name: str, then: Any, now: Mapping[str, str]) -> None:
+    protocol = then["protocol"] if isinstance(then, dict) else then  # before there were presets: its id alone
+    if protocol != now["protocol"]:
+        raise UserError(
+            f"{folder} was asked under protocol {protocol}, this version counts {now['protocol']}: sweep again"
+        )
+    if then["questions"] != now["questions"]:
+        raise UserError(f"{folder} was asked other questions of {name} than are in its data folder now: sweep again")
+
+
+def _nothing(folder: Path) -> UserError:
+    return UserError(f"no answers to judge in {folder} (generations.jsonl): finish the run first")
+
+
+def _answers(run: Run, asked: Mapping[str, Loaded]) -> list[_Answer]:
+    """Every answer to what was asked, once, in the order of the log."""
+    protocols = {protocol.benchmark: protocol for protocol in map(benchmark.protocol, asked)}
+    samples = {(sample.benchmark, sample.id): sample for loaded in asked.values() for sample in loaded.samples}
+    answers: dict[_Place, _Answer] = {}
+    for record in run.log("generations").read():
+        place = _place(record)
+        sample = samples.get((record["benchmark"], record["sample"]))
+        if sample is not None and place not in answers:
+            protocol = protocols[sample.benchmark]
+            head = dict(zip(COLUMNS, place, strict=True)) | {"protocol": protocol.id}
+            answers[place] = _Answer(head, _parsed(protocol, sample, record), _item(protocol, sample, record))
+    return list(answers.values())
+
+
+def _open(record: Mapping[str, Any] | None) -> bool:
+    """Whether an answer is to be judged: it has no verdict, or one that failed for now."""
+    return record is None or record.get("failure") in PASSING
+
+
+def _place(record: Mapping[str, Any]) -> _Place:
+    return tuple(record.get(column) for column in COLUMNS)  # type: ignore[misc]
+
+
+def _parsed(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Verdict | None:
+    """The verdict that needs no judge: none without an answer, else the protocol's own parser's."""
+    if record["error"]:
+        return Verdict(None, "none", "1", record["error"], "no answer")
+    if protocol.parse is None:
+        return None
+    label = protocol.parse(scored_text(record["configuration"], record["answer"]), sample)
+    return Verdict(label, protocol.parser, protocol.version, "", "" if label else "unparseable")
+
+
+def _item(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Item:
+    return Item(
+        task=TASKS.get(sample.benchmark, "vscbench"),
+        query=sample.query,
+        answer=protocol.judged_text(scored_text(record["configuration"], record["answer"])),
+        rendered=sample.meta.get("rendered", ""),
+        place=(sample.benchmark, sample.id, record["configuration"]),
+    )
+
+
+def _order(file: Path, places: Sequence[_Place]) -> None:
+    """The verdicts in the answers' order and the latest of each answer, so that the same answers give the same file
+    however many judges were asked at once."""
+    records_ = records.Log(file).read()
+    rank = {place: index for index, place in enumerate(places)}
+    latest = {_place(record): record for record in records_}
+    ordered = sorted(latest.values(), key=lambda record: rank.get(_place(record), -1))
+    if ordered != records_:
+        partial = records.Log(file.with_suffix(".partial"))
+        partial.path.unlink(missing_ok=True)
+        with partial:
+            for record in ordered:
+                partial.append(record)
+        partial.path.replace(file)
+
+
+def _write_agreement(run: Run, by: Judge, name: str) -> None:
+    if not hasattr(by, "members"):
+        return
+    from iar.judges.panel import agreement, votes
+
+    reasons = [record["reason"] for record in run.log(name).read() if record["judge"] == by.name]
+    if reasons:
+        file = run.path / "judges.partial"
+        agreement(votes(reasons)).to_csv(file, index=False, float_format="%.6f")
+        file.replace(run.path / "judges.csv")

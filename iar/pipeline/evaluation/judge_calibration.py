@@ -1,0 +1,232 @@
+"""A judge measured on answers that people labelled: files in, calibration.csv, confusion.csv and tables out.
+
+Files are XSTest's ``xstest_v2_completions_*.csv`` (the type says which prompts are safe, answers to one prompt are a
+cluster), or CSV, JSON Lines or JSON with a query, an answer and a label (`iar.judges.recorded`) and, where they have
+them, ``category``, ``reference`` (safe or unsafe, without which there is no SRA) and ``cluster`` (else the query).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from benchmark import xstest
+from iar import records
+from iar.errors import UserError, did_you_mean
+from iar.judges import calibration, recorded
+from iar.judges.calibration import ALL, POOLED
+from iar.judges.judge import Item, Judge
+from iar.judges.verdict import LABELS
+from iar.pipeline.evaluation.judge import PASSING
+from iar.pipeline.evaluation.unscored import MANY
+from iar.records import Run
+from iar.terminal import log_file
+from iar.terminal.console import console
+
+XSTEST = {"id", "type", "prompt", "completion", "final_label"}
+REFERENCES = ("safe", "unsafe", "")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An answer that people labelled."""
+
+    file: str
+    place: str
+    item: Item
+    human: str
+    category: str
+    reference: str
+    cluster: str
+
+
+def read(files: Sequence[Path]) -> list[Labelled]:
+    """The labelled answers of all files; rows without a label are left out, and counted on the console.
+
+    Raises:
+        UserError: A row without a query, an answer or a readable label, or two files of one name.
+        DataError: A file cannot be read.
+    """
+    if len({file.name for file in files}) < len(files):
+        raise UserError("--labels: two files are called alike; give them names of their own")
+    found = [answer for file in files for answer in _read(file)]
+    if not found:
+        raise UserError(f"no labelled answer in {', '.join(map(str, files))}")
+    return found
+
+
+def _read(file: Path) -> list[Labelled]:
+    rows = recorded.read(file)
+    if not rows:
+        return []
+    if rows[0].cells.keys() >= XSTEST:
+        prompts = [sample for sample, _ in xstest.human_labels(file)]
+        return [
+            _labelled(file, row, "xstest", sample.category, sample.reference, sample.cluster)
+            for row, sample in zip(rows, prompts, strict=True)
+        ]
+    unlabelled = sum(row.label is None for row in rows)
+    if unlabelled:
+        console.print(f"{file.name}: {unlabelled:,} of {len(rows):,} rows have no label and are left out")
+    return [_generic(file, row) for row in rows if row.label is not None]
+
+
+def _generic(file: Path, row: recorded.Row) -> Labelled:
+    cells = {name: str(row.cells.get(name) or "").strip() for name in ("category", "reference", "cluster")}
+    if cells["reference"] not in REFERENCES:
+        way_out = did_you_mean(cells["reference"], REFERENCES[:2])
+        raise UserError(f"{row.place}: unknown reference {cells['reference']!r}: {way_out}")
+    if cells["category"] == ALL:
+        raise UserError(f"{row.place}: a category cannot be called {ALL!r}: rename it")
+    if row.label not in LABELS:
+        raise UserError(f"{row.place}: label {row.label!r} is of DUAL-Bench: {did_you_mean(str(row.label), LABELS)}")
+    return _labelled(file, row, "vscbench", cells["category"], cells["reference"], cells["cluster"])
+
+
+def _labelled(file: Path, row: recorded.Row, task: Any, category: str, reference: str, cluster: str) -> Labelled:
+    query, answer = recorded.text(row, recorded.QUERIES), recorded.text(row, recorded.ANSWERS)
+    item = Item(task, query.strip(), answer, place=(file.name, row.place, ""))
+    return Labelled(file.name, row.place, item, str(row.label), category, reference, cluster or " ".join(query.split()))
+
+
+def measure(files: Sequence[Path], by: Judge, folder: str | None) -> Path:
+    """Judge every labelled answer, write calibration.csv and confusion.csv, and print them.
+
+    Verdicts are appended to verdicts.jsonl as they come, so the same command goes on where it broke off.
+
+    Args:
+        folder: Where to; None: a folder named after the judge and the files.
+
+    Raises:
+        UserError, DataError: As `read`; the folder is another calibration's.
+    """
+    answers = read(files)
+    content = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    definition = {"judge": by.describe(), "files": content}
+    run = Run.open(folder or f"runs/calibration-{records.key(**definition)[:8]}", definition)
+    log_file.open_in(run.path)
+    labels = _judged(run, answers, by)
+    tables = {"calibration": calibration.measures(labels), "confusion": calibration.confusion(labels)}
+    for name, table in tables.items():
+        partial = run.path / f"{name}.partial"
+        table.to_csv(partial, index=False, float_format="%.6f")
+        partial.replace(run.path / f"{name}.csv")
+    show(tables["calibration"], tables["confusion"], by.name)
+    return run.path
+
+
+def _judged(run: Run, answers: Sequence[Labelled], by: Judge) -> pd.DataFrame:
+    with run.log("verdicts") as log:
+        known = {(record["file"], record["place"]): record for record in log.read()}
+        waiting = [a for a in answers if known.get((a.file, a.place), {"failure": PASSING[0]})["failure"] in PASSING]
+        for index, verdict in by.judge([answer.item for answer in waiting]):
+            answer = waiting[index]
+            record = {"file": answer.file, "place": answer.place, "human": answer.human} | asdict(verdict)
+            if known.get((answer.file, answer.place)) != record:
+                log.append(record)
+            known[answer.file, answer.place] = record
+    frame = pd.DataFrame([{**asdict(a), "item": None} for a in answers]).drop(columns="item")
+    found = [known[a.file, a.place] for a in answers]
+    return frame.assign(judged=[r["label"] for r in found], failure=[r["failure"] for r in found])
+
+
+def show(measures: pd.DataFrame, confusion: pd.DataFrame, judge: str) -> None:
+    """Prints what was measured: much unscored first, then agreement, bias, confusion, agreement by category."""
+    lost = confusion[confusion["judged"].str.startswith("unscored")]
+    for file, part in lost.groupby("file", sort=False):
+        n = confusion[confusion["file"] == file]["count"].sum()
+        if part["count"].sum() > MANY * n:
+            console.print(
+                f"MORE THAN {MANY:.0%} UNSCORED: {part['count'].sum():,} of {n:,} in {file}. The measures are of the "
+                "rest; least and most in calibration.csv bound what they could be.",
+                style="bold red",
+            )
+    scope = POOLED if POOLED in set(measures["file"]) else str(measures["file"].iloc[0])
+    for table in (
+        _agreement(measures, judge),
+        _bias(measures),
+        _confusion(confusion[confusion["file"] == scope], scope),
+        _categories(measures[measures["file"] == scope], scope),
+    ):
+        if table.row_count:
+            console.print(table)
+
+
+def _table(title: str, left: Sequence[str], right: Sequence[str], caption: str = "") -> Table:
+    table = Table(title=title, caption=caption)
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _agreement(measures: pd.DataFrame, judge: str) -> Table:
+    names = {
+        "refusal or not": "agreement",
+        "kappa": "kappa",
+        "all labels": "agreement_labels",
+        "kappa, all labels": "kappa_labels",
+    }
+    table = _table(
+        f"{judge} against people's labels",
+        ["file"],
+        ["answers", "unscored", *names],
+        "[95 % interval]; (from to): over all answers, were the unscored ones labelled in the worst and best way",
+    )
+    at = measures[measures["category"] == ALL].set_index(["file", "metric"])
+    for file in measures["file"].unique():
+        first = at.loc[(file, "agreement")]
+        cells = [_cell(at.loc[(file, metric)]) for metric in names.values()]
+        table.add_row(file, f"{first['n']:,}", f"{first['n'] - first['n_scored']:,}", *cells)
+    return table
+
+
+def _bias(measures: pd.DataFrame) -> Table:
+    table = _table(
+        "what the judge adds to a score", ["file", "score"], ["by people", "by judge", "judge - people"], "percent"
+    )
+    at = measures[measures["category"] == ALL].set_index(["file", "metric"])
+    for file, metric in at.index:
+        if str(metric).endswith("_bias"):
+            name = metric.removesuffix("_bias")
+            people, judged = (100 * at.loc[(file, f"{name}_{who}")]["value"] for who in ("human", "judge"))
+            cells = ("–" if math.isnan(value) else f"{value:.1f}" for value in (people, judged))
+            table.add_row(file, name, *cells, _cell(at.loc[(file, metric)], percent=True))
+    return table
+
+
+def _confusion(counts: pd.DataFrame, scope: str) -> Table:
+    wide = counts.pivot(index="human", columns="judged", values="count").fillna(0).astype(int)
+    order = [*LABELS, *sorted(set(wide.columns) - set(LABELS))]
+    table = _table(f"labels, {scope}", ["people \\ judge"], [name for name in order if name in wide])
+    for human in (label for label in LABELS if label in wide.index):
+        table.add_row(human, *(f"{wide.loc[human, name]:,}" for name in order if name in wide))
+    return table
+
+
+def _categories(measures: pd.DataFrame, scope: str) -> Table:
+    table = _table(f"agreement by category, {scope}", ["category"], ["answers", "refusal or not", "all labels"])
+    at = measures[measures["category"] != ALL].set_index(["category", "metric"])
+    for category in at.index.get_level_values(0).unique():
+        cells = [_cell(at.loc[(category, metric)]) for metric in ("agreement", "agreement_labels")]
+        table.add_row(category, f"{at.loc[(category, 'agreement')]['n']:,}", *cells)
+    return table
+
+
+def _cell(row: pd.Series, percent: bool = False) -> str:
+    if math.isnan(row["value"]):
+        return "–"
+    shown = "{:.1f}" if percent else "{:.3f}"
+    value, low, high, least, most = (
+        shown.format((100 if percent else 1) * row[name]) for name in ("value", "low", "high", "least", "most")
+    )
+    bounds = f"\n({least} to {most})" if row["n_scored"] < row["n"] and not math.isnan(row["least"]) else ""
+    return f"{value} [{low}, {high}]{bounds}"

@@ -1,0 +1,204 @@
+"""Samples x configurations to answers, verdicts and scores, each appended to its file and never computed twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+import benchmark
+from benchmark.protocol import Protocol
+from benchmark.sample import Loaded, Sample
+from benchmark.scoring import possible
+from iar import records
+from iar.errors import UserError
+from iar.generation import Answering
+from iar.judges import factory
+from iar.pipeline.evaluation import differences, engines, generate, judge, prompts, unscored
+from iar.pipeline.experiment import data
+from iar.pipeline.results import method_table
+from iar.prompting import cot
+from iar.prompting.composer import Composer
+from iar.records import Run
+from iar.revision.configuration import Configuration
+from iar.stats import summarise
+from iar.stats.summarise import HELPFUL
+from iar.terminal import log_file
+from iar.terminal.console import console
+
+
+def definition(cfg: DictConfig, names: Sequence[str], engine: Answering) -> dict[str, Any]:
+    """What a score of this run depends on, besides the configuration and what only some configurations use."""
+    described = {name: value for name, value in engine.describe().items() if name not in ("gates", "strengths")}
+    said = engine.compose.describe() if isinstance(engine.compose, Composer) else {}
+    return described | {
+        "data": {
+            "name": cfg.data.name,
+            "folder": str(cfg.data[cfg.split]),
+            "seed": cfg.data.get("seed"),
+            "split": cfg.split,
+            "limit": cfg.limit,
+        },
+        **said,
+        "benchmarks": {name: data.describe(cfg, name) for name in names},
+        "max_new_tokens": cfg.model.max_new_tokens,
+        "reasoning_tokens": cfg.reasoning_tokens,
+        "judge": factory.configured(cfg).describe(),
+    }
+
+
+def open_run(cfg: DictConfig, command: str, defined: dict[str, Any]) -> Run:
+    """The run folder, by default named after what it holds, so that the same command goes on in the same folder.
+
+    In a name that is given, ``{definition}`` stands for those eight digits.
+    """
+    folder = str(cfg.run or f"runs/{command}-{{definition}}")
+    run = Run.open(folder.replace("{definition}", records.key(**defined)[:8]), defined)
+    log_file.open_in(run.path)
+    return run
+
+
+def score(
+    run: Run,
+    engine: Answering,
+    cfg: DictConfig,
+    asked: Mapping[str, Loaded],
+    configurations: Sequence[Configuration],
+    apart: bool = False,
+) -> pd.DataFrame:
+    """Every configuration on every sample; returns scores.csv as a table and writes it.
+
+    Args:
+        asked: Protocol -> what it asks; a benchmark's name is its default protocol.
+        apart: As `iar.pipeline.evaluation.generate.ask` takes it.
+
+    Raises:
+        UserError: A layer outside the model, nothing that can be asked: before anything is generated.
+    """
+    by = factory.configured(cfg, engines.budget(engine))
+    for configuration in configurations:
+        engine.check(configuration)
+    _report_unasked(asked)
+    _report_releases(run)
+    prompts.report(engine.compose, asked, configurations)
+    write_configurations(run.path, cfg, configurations)
+    generate.ask(run, engine, cfg, asked, configurations, apart)
+    judge.judge(run, asked, by)
+    return tabulate(run, asked, configurations)
+
+
+def _report_unasked(asked: Mapping[str, Loaded]) -> None:
+    for name, loaded in asked.items():
+        generate.tell(f"{name}: not asked, counted as unscored", [(item.id, item.reason) for item in loaded.unasked])
+        if not loaded.samples:
+            raise UserError(f"{name}: no sample can be asked ({len(loaded.unasked)} items left out, see above)")
+
+
+def _report_releases(run: Run) -> None:
+    found = run.definition.get("benchmarks", {}).values()
+    if other := [benchmark["protocol"] for benchmark in found if benchmark["data"] == "other"]:
+        console.print(f"not the release of the data that the protocol pins: {', '.join(other)}")
+
+
+def write_configurations(folder: Path, cfg: DictConfig, configurations: Sequence[Configuration]) -> None:
+    """The resolved settings of each configuration, as YAML that Hydra reads; of the pairs only the name."""
+    shared = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(shared, dict)
+    (folder / "configs").mkdir(exist_ok=True)
+    for configuration in configurations:
+        settings = shared | configuration.to_dict()
+        settings["layer"] = settings.pop("layers")
+        OmegaConf.save(OmegaConf.create(settings), folder / "configs" / f"{configuration.name}.yaml")
+
+
+def _protocols(asked: Mapping[str, Loaded]) -> list[tuple[Protocol, Loaded]]:
+    return [(benchmark.protocol(name), loaded) for name, loaded in asked.items()]
+
+
+def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
+    """scores.csv: a row a configuration, benchmark, category and metric; plus the mean answer length in tokens.
+
+    ``protocol`` names what it was asked and counted under; of helpfulness, both. ``data``: ``pinned`` (the release that
+    the protocol names), ``other``, or ``unpinned`` where none can be told.
+    """
+    outcomes = collect(run, asked, configurations)
+    beside = [_lengths(run, asked, configurations), unscored.rows(run, asked, configurations)]
+    scores = pd.concat([summarise(outcomes), *(table for table in beside if len(table))], ignore_index=True)
+    ids = {protocol.benchmark: protocol.id for protocol, _ in _protocols(asked)}
+    ids["mean"] = " + ".join(ids[name] for name in HELPFUL if name in ids)
+    # Of what was answered nothing weighs anything: a model that never says yes has a precision of 0.
+    answered = scores.groupby(["configuration", "benchmark", "category"])["n_scored"].transform("max") > 0
+    scores.loc[answered & (scores["n"] == 0), "value"] = 0.0
+    scores.insert(2, "protocol", scores["benchmark"].map(ids))
+    defined = run.definition.get("benchmarks", {})
+    scores.insert(3, "data", scores["benchmark"].map({name: entry["data"] for name, entry in defined.items()}))
+    partial = run.path / "scores.partial"
+    scores.to_csv(partial, index=False, float_format="%.6f")
+    partial.replace(run.path / "scores.csv")
+    differences.write(run.path, outcomes, scores, configurations)
+    method_table.refresh(run.path)
+    return pd.read_csv(run.path / "scores.csv")  # as rounded in the file: the same table and figure from either
+
+
+def collect(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
+    """Counted outcomes, one row a configuration, sample, metric and category or group; unscored ones have value NaN."""
+    found = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("verdicts").read()}
+    rows: list[dict[str, Any]] = []
+    for name in [configuration.name for configuration in configurations]:
+        for protocol, loaded in _protocols(asked):
+            for sample in loaded.samples:
+                verdict = found.get((protocol.benchmark, sample.id, name))
+                rows.extend(_rows(name, protocol, sample, verdict))
+            for item in loaded.unasked:
+                if item.sample is not None:
+                    rows.extend(_rows(name, protocol, item.sample, None))
+    return pd.DataFrame(rows)
+
+
+def _rows(name: str, protocol: Protocol, sample: Sample, verdict: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    # No answer, or none that the protocol counts, is not a wrong answer: n counts it, n_scored does not.
+    answered = verdict is not None and verdict["judge"] != "none"
+    outcomes = protocol.outcomes(sample, verdict["label"]) if answered else []  # type: ignore[index]
+    for outcome in [*(outcomes or possible(protocol, sample)), *judge.toxicity(verdict, sample.category)]:
+        for category in dict.fromkeys((outcome.category, *sample.groups)):
+            yield {
+                "configuration": name,
+                "benchmark": sample.benchmark,
+                "sample": sample.id,
+                "category": category,
+                "half": sample.meta.get("half"),
+                "metric": outcome.metric,
+                "value": outcome.value if outcomes else math.nan,
+                "weight": outcome.weight,
+                "cluster": sample.cluster,
+            }
+
+
+def _lengths(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
+    """The mean number of tokens an answer and a prompt; with a chain of thought, the share without a final answer.
+
+    In the order of the configurations, whatever that of the log.
+    """
+    latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("generations").read()}
+    rows: list[dict[str, Any]] = []
+    for configuration in configurations:
+        for protocol, loaded in _protocols(asked):
+            name = protocol.benchmark
+            found = [latest.get((name, sample.id, configuration.name)) for sample in loaded.samples]
+            answers = [record for record in found if record and not record["error"]]
+            means = {"tokens": [record["tokens"] for record in answers]}
+            # A run may be older than the field, and an endpoint may not tell.
+            prompt_tokens = [record.get("prompt_tokens") for record in answers]
+            if any(tokens is not None for tokens in prompt_tokens):
+                means["prompt_tokens"] = [tokens for tokens in prompt_tokens if tokens is not None]
+            if cot.reasons(configuration.name):
+                means["no_final"] = [float(cot.final_answer(record["answer"]) is None) for record in answers]
+            for metric, values in means.items():
+                row = {"configuration": configuration.name, "benchmark": name, "category": "all", "metric": metric}
+                mean = sum(values) / len(values) if values else math.nan
+                rows.append(row | {"n": len(found), "n_scored": len(values), "value": mean})
+    return pd.DataFrame(rows).assign(low=math.nan, high=math.nan)

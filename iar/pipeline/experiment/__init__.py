@@ -1,0 +1,1 @@
+"""What is asked: settings, the plan of configurations, samples and pairs."""

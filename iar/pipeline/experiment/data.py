@@ -1,0 +1,116 @@
+"""Finds the samples and the pairs that a configuration names; writes the pocket data on first use."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from omegaconf import DictConfig
+
+import benchmark
+from benchmark import validation
+from benchmark.halves import halves
+from benchmark.pocket import layouts
+from benchmark.protocol import Protocol
+from benchmark.sample import Loaded
+from iar.errors import UserError, did_you_mean
+from iar.terminal.console import console
+
+SPLITS = ("validation", "test")
+_Item = TypeVar("_Item")
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Writes the pocket data if this configuration uses it and it is not there yet."""
+    if cfg.data.name == "pocket" and not layouts.complete(Path(cfg.data.root), cfg.data.seed):
+        with console.status(f"writing the pocket data into {cfg.data.root}"):
+            layouts.write(Path(cfg.data.root), cfg.data.seed)
+
+
+def protocol(cfg: DictConfig, name: str) -> Protocol:
+    """The protocol that the settings choose for a benchmark, by its whole name or what stands behind the slash.
+
+    Raises:
+        DataError: There is none of that name.
+    """
+    chosen = cfg.benchmark[name].get("protocol")
+    if chosen is None:
+        return benchmark.protocol(name)
+    return benchmark.protocol(str(chosen) if str(chosen).partition("/")[0] == name else f"{name}/{chosen}")
+
+
+def load(cfg: DictConfig, names: Sequence[str]) -> dict[str, Loaded]:
+    """The samples of each benchmark in the configuration's split, at most ``limit`` of each.
+
+    Returns:
+        Name of the protocol (of the benchmark alone where its default is asked) -> its samples.
+    """
+    if cfg.split not in SPLITS:
+        raise UserError(f"unknown split {cfg.split!r}: {did_you_mean(str(cfg.split), SPLITS)}")
+    return {_key(cfg, name): _load(cfg, name) for name in names}
+
+
+def _key(cfg: DictConfig, name: str) -> str:
+    asked = protocol(cfg, name).name
+    return name if asked == benchmark.protocol(name).name else asked
+
+
+def describe(cfg: DictConfig, name: str) -> dict[str, str]:
+    """What a score depends on besides the model: the protocol, which release of the data, and their digest.
+
+    Returns:
+        protocol (with its version); data (``pinned``: the release that the protocol pins, ``other``, ``unpinned``: it
+        pins none); questions (SHA-256 over names and bytes of the question files).
+    """
+    asked, root = protocol(cfg, name), _root(cfg, name)
+    missing, differing, _ = validation.release(asked, root)
+    data = "other" if missing or differing else "pinned" if asked.digests else "unpinned"
+    return {"protocol": asked.id, "data": data, "questions": _digest(asked, root)}
+
+
+def _digest(asked: Protocol, root: Path) -> str:
+    patterns = asked.files or tuple(asked.digests)
+    files = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
+    lines = sorted(f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _root(cfg: DictConfig, name: str) -> Path:
+    return Path(cfg.data[cfg.split]) / cfg.benchmark[name].folder
+
+
+def _load(cfg: DictConfig, name: str) -> Loaded:
+    loaded = protocol(cfg, name).load(_root(cfg, name), cfg.split)
+    if cfg.data.shared and name != "scienceqa":  # ScienceQA has splits of its own
+        loaded = _half(loaded, cfg.split)
+    if cfg.limit is None or len(loaded.samples) <= cfg.limit:
+        return loaded
+    step, samples = len(loaded.samples) / cfg.limit, loaded.samples
+    # Evenly over the references, so that a quick look has safe and unsafe requests, every answer and every letter.
+    alike = sorted(range(len(samples)), key=lambda i: samples[i].reference)
+    kept = tuple(samples[i] for i in sorted(_every(step, alike)))
+    return Loaded(kept, _every(step, loaded.unasked))
+
+
+def _every(step: float, items: Sequence[_Item]) -> tuple[_Item, ...]:
+    """Items evenly spread, one in each `step`, at a drawn place in it: rows that alternate (yes and no, with and
+    without a picture) stay mixed. What cannot be asked is thinned as what can."""
+    chosen, rng = [], Random(0)
+    for i in range(math.ceil(len(items) / step - 1e-9)):
+        first, last = (min(int(end * step + 1e-9), len(items)) for end in (i, i + 1))
+        chosen.append(items[rng.randrange(first, last)])
+    return tuple(chosen)
+
+
+def _half(loaded: Loaded, split: str) -> Loaded:
+    """The samples of a half, and of what cannot be asked that of the half, or of none."""
+    every = [*loaded.samples, *(item.sample for item in loaded.unasked if item.sample)]
+    half = {sample.id: half for sample, half in zip(every, halves(every), strict=True)}
+    return Loaded(
+        tuple(sample for sample in loaded.samples if half[sample.id] == split),
+        tuple(item for item in loaded.unasked if item.sample is None or half[item.sample.id] == split),
+    )

@@ -1,0 +1,97 @@
+"""A table by method: its best configuration, and the hypervolume of its front.
+
+``by_method.csv``, ``.md`` and ``.tex`` beside the frontier figure. The best configuration is the recommended one of the
+method alone, chosen on the validation split by the same rule as that of the whole run (`iar.stats.recommend`); the
+hypervolumes are those of hypervolume.csv.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from iar.pipeline.results import markup
+from iar.plots import hypervolume, wording
+from iar.stats import recommend
+
+STEM = "by_method"
+BASELINE = "none"
+SCORES = {"SRA_s": "SRA_s", "SRA_u": "SRA_u", "SRA_a": "safety", "helpfulness": "helpfulness"}
+NOTE = (
+    "Percent; in brackets 95 % intervals. Hypervolume: the area under the method's front, the unsteered model always "
+    "among its points; the last column is what the method adds to the unsteered model's. The scores are those of the "
+    "method's best configuration."
+)
+
+
+def table(points: pd.DataFrame, hypervolumes: pd.DataFrame, split: str = "validation") -> pd.DataFrame:
+    """A row a method, shares from 0 to 1.
+
+    Args:
+        points: As from `iar.stats.frontier_points`.
+        hypervolumes: As from `iar.stats.hypervolumes`.
+        split: On any other than validation nothing is chosen: the best configuration is the method's only one, if any.
+
+    Returns:
+        method, configurations (how many), best, SRA_s, SRA_u, SRA_a, helpfulness, hypervolume, low, high, and over_
+        each of the last three: the difference to the baseline.
+    """
+    points = points.assign(family=wording.families(points))
+    areas = hypervolume.rows(hypervolumes).set_index("group") / 100
+    rows = []
+    for name in areas.index:
+        own = points[points["family"] == name]
+        best = _best(points, own, split)
+        row: dict[str, object] = {"method": name, "configurations": len(own), "best": best}
+        at = points[points["configuration"] == best]
+        row |= {title: math.nan if at.empty else float(at[column].iloc[0]) for title, column in SCORES.items()}
+        rows.append(row | areas.loc[name].to_dict())
+    return pd.DataFrame(rows)
+
+
+def _best(points: pd.DataFrame, own: pd.DataFrame, split: str) -> str:
+    if len(own) == 1:
+        return str(own["configuration"].iloc[0])
+    if split != "validation":
+        return ""
+    # Random directions are no candidates of a run, but among themselves one of them is the best.
+    chosen = pd.concat([points[points["configuration"] == BASELINE], own]).assign(method="")
+    return recommend(chosen, BASELINE) or ""
+
+
+def write(folder: Path, found: pd.DataFrame) -> list[Path]:
+    """The three files."""
+    title, rows = _cells(found)
+    caption = f"Methods by the hypervolume of their front. {NOTE}"
+    texts = {
+        "csv": found.to_csv(index=False, float_format="%.6g"),
+        "md": f"{markup.markdown(title, rows)}\n\n{NOTE}\n",
+        "tex": f"% needs booktabs and graphicx\n{markup.table(title, rows, caption, 'tab:iar-by-method')}\n",
+    }
+    files = []
+    for suffix, text in texts.items():
+        files.append(folder / f"{STEM}.{suffix}")
+        partial = folder / f"{STEM}.partial"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(files[-1])
+    return files
+
+
+def _cells(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    title = ["method", "configurations", "best", *SCORES, "hypervolume", "over unsteered"]
+    names = list(found["method"])
+    rows = []
+    for row in found.to_dict("records"):
+        cells = [wording.spoken(row["method"], names), str(row["configurations"]), row["best"] or "–"]
+        cells += ["–" if math.isnan(row[name]) else f"{100 * row[name]:.1f}" for name in SCORES]
+        cells += [_interval(row, "", ""), _interval(row, "over_", "+")]
+        rows.append(cells)
+    return title, rows
+
+
+def _interval(row: dict[str, float], prefix: str, sign: str) -> str:
+    names = (f"{prefix}hypervolume", f"{prefix}low", f"{prefix}high")
+    value, low, high = (round(100 * row[name], 1) + 0.0 for name in names)  # no -0.0
+    return "–" if math.isnan(value) else f"{value:{sign}.1f} [{low:.1f}, {high:.1f}]"

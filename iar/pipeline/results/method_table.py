@@ -1,0 +1,206 @@
+"""The table of methods: each against the baseline, what it gains, costs and takes.
+
+``methods.csv`` has a row a configuration and a column a score, with its difference to the baseline and Holm's p over
+the run's configurations (`iar.stats.differences`). ``methods.md`` and ``methods.tex`` show them; what was measured in
+seconds is in these two alone, so that the first is the same bytes for the same answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from rich.table import Table
+
+from iar.pipeline.evaluation import timings, unscored
+from iar.pipeline.results import markup, sweep_table
+from iar.revision.configuration import Configuration
+from iar.terminal.console import console
+
+FILES = ("methods.csv", "methods.md", "methods.tex")
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+SAFETY = ("SRA_s", "SRA_u", "SRA_a")
+NOTE = (
+    "Percent; in brackets the paired difference to `none` in points: * p < .05, ** p < .01, *** p < .001 after Holm's "
+    "correction over the configurations. Tokens (of the answer, reasoning included; of the prompt, images included) "
+    "and seconds are means an answer."
+)
+BY_CATEGORY = "SRA_s / SRA_u / SRA_a by category and mode"
+
+
+class Report(NamedTuple):
+    """What the table shows, ready to be set."""
+
+    title: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    category_title: tuple[str, ...]
+    category_rows: list[tuple[str, ...]]
+    notes: list[str]
+
+
+def write(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> list[Path]:
+    """The three files of a run folder, from its scores, differences.csv and timings.csv."""
+    files = [folder / name for name in FILES]
+    texts = (
+        _wide(folder, scores).to_csv(index=False, float_format="%.6g"),
+        markdown(folder, scores, configurations),
+        tex(folder, scores, configurations),
+    )
+    for file, text in zip(files, texts, strict=True):
+        partial = file.with_suffix(".partial")
+        partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        partial.replace(file)
+    return files
+
+
+def refresh(folder: Path) -> None:
+    """Writes them again where they are: what they are made of has changed."""
+    if (folder / FILES[0]).is_file():
+        write(folder, *sweep_table.read(folder))
+
+
+def show(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration], title: str) -> None:
+    """Prints the table, SRA by category, and what is unscored."""
+    report = _report(folder, scores, configurations)
+    if many := unscored.warning(scores):
+        console.print(many, style="bold red")
+    table = Table(title=title, caption="\n".join([NOTE.replace("`", ""), *report.notes]))
+    for number, name in enumerate(report.title):
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=not number)
+    for row in report.rows:
+        table.add_row(*row)
+    console.print(table)
+    if report.category_rows:
+        table = Table(title=BY_CATEGORY, caption="percent")
+        for number, name in enumerate(report.category_title):
+            table.add_column(name, justify="right" if number else "left", overflow="fold")
+        for row in report.category_rows:
+            table.add_row(*row)
+        console.print(table)
+    if (lost := unscored.table(scores)) is not None:
+        console.print(lost)
+
+
+def markdown(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> str:
+    """The same as Markdown."""
+    report = _report(folder, scores, configurations)
+    parts = [*filter(None, [unscored.warning(scores)]), markup.markdown(report.title, report.rows), NOTE]
+    if report.category_rows:
+        parts += [f"{BY_CATEGORY}:", markup.markdown(report.category_title, report.category_rows)]
+    return "\n\n".join([*parts, *report.notes])
+
+
+def tex(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> str:
+    """The same as LaTeX: two floats that need booktabs and graphicx."""
+    report = _report(folder, scores, configurations)
+    told = " ".join(filter(None, [unscored.warning(scores), NOTE.replace("`", ""), *report.notes]))
+    parts = ["% needs booktabs and graphicx", markup.table(report.title, report.rows, told, "tab:iar-methods")]
+    if report.category_rows:
+        caption = f"{BY_CATEGORY}, in percent."
+        parts.append(markup.table(report.category_title, report.category_rows, caption, "tab:iar-categories"))
+    return "\n\n".join(parts)
+
+
+def _report(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> Report:
+    names = [configuration.name for configuration in configurations]
+    columns = [c for c in _headlines(scores) if c[0] not in ("yes", "SQA-I")]
+    changes = _differences(folder)
+    times = timings.read(folder).groupby("configuration")[["answers", "seconds"]].sum()
+    costs = [metric for metric in ("tokens", "prompt_tokens", "no_final") if metric in set(scores["metric"])]
+    rows = []
+    for name in names:
+        cells = [_cell(scores, changes, name, column) for column in columns]
+        cells += [_cost(scores, name, metric) for metric in costs]
+        rows.append((name, *cells, _seconds(times, name)))
+    titles = {"tokens": "tokens", "prompt_tokens": "prompt tokens", "no_final": "no final answer"}
+    title = ("method", *(column[0] for column in columns), *(titles[metric] for metric in costs), "s")
+    by_category = [
+        (
+            category,
+            *("\u00a0/\u00a0".join(_share(scores, name, category, metric) for metric in SAFETY) for name in names),
+        )
+        for category in _categories(scores)
+    ]
+    notes = [line for line in (sweep_table.protocols(scores), sweep_table.partial(scores)) if line]
+    return Report(title, rows, ("category", *names), by_category, notes)
+
+
+def _headlines(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """The columns of the summary but VSCBench's halves, which have their place beside the categories."""
+    return [c for c in sweep_table.columns(scores) if c[0] not in ("image", "text")]
+
+
+def _cell(scores: pd.DataFrame, changes: pd.DataFrame, name: str, column: tuple[str, str, str, str]) -> str:
+    """A score, and in brackets its difference to the baseline with the stars of Holm's p."""
+    value = sweep_table.cell(scores, [name], column).partition(" ")[0]
+    at = (name, *column[1:])
+    if at not in changes.index:
+        return value
+    change = changes.loc[at]
+    if math.isnan(change["difference"]):
+        return value
+    stars = next((stars for below, stars in STARS if change["p_holm"] < below), "")
+    return f"{value} ({100 * change['difference']:+.1f}{stars})"
+
+
+def _cost(scores: pd.DataFrame, name: str, metric: str) -> str:
+    """The mean over all answers of all benchmarks; a share in percent."""
+    rows = scores[(scores["configuration"] == name) & (scores["metric"] == metric) & (scores["category"] == "all")]
+    count = rows["n_scored"].sum()
+    if not count:
+        return "–"
+    mean = float((rows["value"] * rows["n_scored"]).sum() / count)
+    return f"{100 * mean:.1f}" if metric == "no_final" else f"{mean:.1f}"
+
+
+def _seconds(times: pd.DataFrame, name: str) -> str:
+    return f"{times['seconds'][name] / times['answers'][name]:.3g}" if name in times.index else "–"
+
+
+def _share(scores: pd.DataFrame, name: str, category: str, metric: str) -> str:
+    return sweep_table.cell(scores, [name], ("", "vscbench", category, metric)).partition(" ")[0]
+
+
+def _categories(scores: pd.DataFrame) -> Iterator[str]:
+    """All, the halves, then the categories and modes of VSCBench, in the order of the table."""
+    found = scores[(scores["benchmark"] == "vscbench") & (scores["metric"].isin(SAFETY))]["category"].unique()
+    first = [name for name in ("all", "image", "text") if name in found]
+    yield from [*first, *(name for name in found if name not in first)]
+
+
+def _differences(folder: Path) -> pd.DataFrame:
+    """differences.csv by configuration, benchmark, category and metric; empty where there is none."""
+    keys = ["configuration", "benchmark", "category", "metric"]
+    try:
+        return pd.read_csv(folder / "differences.csv").set_index(keys).sort_index()
+    except (OSError, ValueError, KeyError):
+        return pd.DataFrame(columns=[*keys, "difference", "p_holm"]).set_index(keys)
+
+
+def _wide(folder: Path, scores: pd.DataFrame) -> pd.DataFrame:
+    """A row a configuration: every headline with interval, difference and p, SRA by category, and the costs."""
+    changes = _differences(folder)
+    rows = []
+    for name in scores["configuration"].unique():
+        own = scores[scores["configuration"] == name].set_index(["benchmark", "category", "metric"])
+        row: dict[str, object] = {"configuration": name}
+        for title, *place in _headlines(scores):
+            at = tuple(place)
+            for field in ("value", "low", "high"):
+                row[title if field == "value" else f"{title}_{field}"] = own[field].get(at, math.nan)
+            for field in ("difference", "p_holm"):
+                there = (name, *at) in changes.index
+                row[f"{title}_{field}"] = changes.loc[(name, *at), field] if there else math.nan
+        for category in _categories(scores):
+            for metric in SAFETY if category != "all" else ():
+                row[f"{metric}[{category}]"] = own["value"].get(("vscbench", category, metric), math.nan)
+        for benchmark in scores["benchmark"].unique():
+            for metric in ("tokens", "prompt_tokens", "no_final"):
+                at = (benchmark, "all", metric)
+                if at in own.index:
+                    row[f"{metric}[{benchmark}]"] = own["value"][at]
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,118 @@
+"""Which configuration of a finished sweep to take, and how sure that is: `iar.stats.selection` on a run's verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from iar.errors import UserError, did_you_mean
+from iar.pipeline.evaluation import judge, score
+from iar.pipeline.results import rerun_command, sweep_table
+from iar.records import Run
+from iar.revision.configuration import Configuration, canonical
+from iar.stats.selection import GOAL, LIMITED, Draws, Limits, Selection, redraw, select
+
+DRAWS, SEED = 1000, 0
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What was chosen, and among which candidates.
+
+    Attributes:
+        folder: The run.
+        not_asked: Limited scores that the run has none of.
+        families: Method -> the choice among its configurations and the baseline.
+        command: What scores the chosen one on the test split; None where the baseline is the choice.
+    """
+
+    folder: Path
+    limits: Limits
+    draws: Draws
+    selection: Selection
+    not_asked: tuple[str, ...]
+    families: dict[str, tuple[Draws, Selection]]
+    command: str | None
+
+    @property
+    def name(self) -> str | None:
+        """The recommended configuration; None where the baseline is the choice."""
+        return self.draws.candidates[self.selection.chosen] if self.selection.chosen else None
+
+
+def recommend(
+    folder: Path,
+    most: float = 1.0,
+    sra_s_at_least: float | None = None,
+    method: str | None = None,
+    sure: float = 0.0,
+) -> Recommendation:
+    """Choose among the configurations of a run, controls left out.
+
+    Args:
+        most: Points that SRA_s, POPE and ScienceQA may each lie below the baseline.
+        sra_s_at_least: Percent; then SRA_s has this limit in place of ``most``.
+        method: Candidates of this method alone, e.g. ``gated``.
+        sure: Percent of the draws in which what is chosen keeps to each limit; 0 asks for no margin.
+
+    Raises:
+        UserError: No finished run, one on the test split, without baseline or without VSCBench, no candidate; a limit
+            that is no number of points; DataError: the run's data are gone.
+    """
+    limits = _limits(most, sra_s_at_least, sure)
+    configurations = sweep_table.read(folder)[1]
+    if Run.at(folder).definition.get("data", {}).get("split") != "validation":
+        raise UserError(
+            f"{folder} was asked on the test split, which is no place to choose: sweep with split=validation"
+        )
+    candidates = _candidates(folder, configurations, method)
+    outcomes = score.collect(*judge.asked_of(folder), candidates)
+    if not (outcomes["metric"] == GOAL.metric).any():
+        raise UserError(f"{folder} holds no {GOAL.title}, which is what is chosen by: sweep with benchmark=vscbench,…")
+    draws = redraw(outcomes, [c.name for c in candidates], DRAWS, SEED)
+    selection = select(draws, limits)
+    families = {}
+    for family in dict.fromkeys(c.method for c in sorted(candidates[1:], key=configurations.index)):
+        own = draws.among([c.name for c in candidates if c.method == family])
+        families[family] = (own, select(own, limits))
+    missing = tuple(metric.title for metric in LIMITED if metric not in draws.metrics)
+    chosen = candidates[selection.chosen]
+    command = _command(folder, chosen) if selection.chosen else None
+    return Recommendation(folder, limits, draws, selection, missing, families, command)
+
+
+def _limits(most: float, sra_s_at_least: float | None, sure: float) -> Limits:
+    if not 0 <= most <= 100:
+        raise UserError(f"--most {most:g} is no number of points: give one from 0 to 100, such as 1")
+    if not 0 <= sure < 100:
+        raise UserError(f"--sure {sure:g} is no percentage below 100: give one, such as 90")
+    if sra_s_at_least is None:
+        return Limits(most / 100, sure=sure / 100)
+    if not 0 <= sra_s_at_least <= 100:
+        raise UserError(f"--sra-s-at-least {sra_s_at_least:g} is no percentage: give one from 0 to 100, such as 97")
+    return Limits(most / 100, {LIMITED[0].title: sra_s_at_least / 100}, sure / 100)
+
+
+def _candidates(folder: Path, found: Sequence[Configuration], method: str | None) -> tuple[Configuration, ...]:
+    """The baseline, then what may be chosen, from weak to strong."""
+    baseline = [c for c in found if c.method == "none"]
+    if not baseline:
+        raise UserError(f"{folder} has no baseline (method=none) to compare with: sweep again")
+    free = [c for c in found if c.method != "none" and not c.control]
+    if method is not None:
+        asked, known = canonical(method), dict.fromkeys(c.method for c in free)
+        if asked not in known:
+            raise UserError(f"{folder} holds no configuration of method {method!r}: {did_you_mean(asked, list(known))}")
+        free = [c for c in free if c.method == asked]
+    if not free:
+        raise UserError(f"{folder} holds nothing to choose from but the baseline and controls: sweep other methods")
+    return (*baseline, *sorted(free, key=lambda c: abs(c.strength)))  # stable: of equals the first of the run
+
+
+def _command(folder: Path, configuration: Configuration) -> str:
+    settings: Any = OmegaConf.to_container(OmegaConf.load(folder / "configs" / f"{configuration.name}.yaml"))
+    return rerun_command.evaluate(settings, configuration, folder / f"test-{configuration.name}")

@@ -1,0 +1,228 @@
+"""A recommendation in words, as two tables, and as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from iar.pipeline.results.recommendation import SEED, Recommendation
+from iar.stats.selection import EDGE, GOAL, Draws, Limits, Selection
+from iar.terminal.console import console
+
+RUNNERS_UP = 5  # rows of the first table beside the baseline and the recommended one
+SURE, FAIRLY = 0.9, 0.6  # share of the draws
+CAPTION = (
+    "percent (points to the baseline); chosen, within: share of the draws in which it is chosen, keeps to the limits"
+)
+
+
+def show(found: Recommendation) -> None:
+    """Prints what is chosen and what might have been, the best of each method, and what that means."""
+    draws, selection = found.draws, found.selection
+    titles = [metric.title for metric in draws.metrics]
+    table = Table(title=f"{found.folder}: {_rule(found)}", caption=CAPTION)
+    table.add_column("configuration", no_wrap=True)
+    for title in (*titles, "chosen", "within"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for at in _shown(selection):
+        cells = _cells(draws, at)
+        shares = (_percent(selection.chosen_share[at]), _percent(selection.within_share[at]))
+        table.add_row(draws.candidates[at], *cells, *shares, "★" if at and at == selection.chosen else "")
+    console.print(table)
+    if len(found.families) > 1:
+        console.print(_by_method(found, titles))
+    for sentence in sentences(found):
+        console.print(sentence)
+
+
+def _rule(found: Recommendation) -> str:
+    limited = [metric.title for metric in found.draws.metrics[1:]]
+    floors = [f"{title} at least {100 * least:g}" for title, least in (found.limits.at_least or {}).items()]
+    relative = [title for title in limited if title not in (found.limits.at_least or {})]
+    falls = [f"{', '.join(relative)} at most {100 * found.limits.most:g} below the baseline"] if relative else []
+    sure = [f"each in {_percent(found.limits.sure)} of the draws"] if found.limits.sure else []
+    return f"highest {GOAL.title} with {'; '.join([*floors, *falls, *sure]) or 'no limit'}"
+
+
+def _shown(selection: Selection) -> list[int]:
+    """The baseline, the chosen one (or the nearest), and those that the draws choose most often."""
+    first = [0, selection.chosen or selection.nearest]
+    often = [int(i) for i in np.argsort(-selection.chosen_share, kind="stable") if selection.chosen_share[i] > 0]
+    return list(dict.fromkeys([*first, *[i for i in often if i not in first][:RUNNERS_UP]]))
+
+
+def _by_method(found: Recommendation, titles: list[str]) -> Table:
+    caption = f"each method by itself; expected: {GOAL.title} on other questions, in points to the baseline"
+    table = Table(title="The best of each method", caption=caption)
+    table.add_column("method")
+    table.add_column("configuration", no_wrap=True)
+    for title in (*titles, "chosen", "within", "expected"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for family, (draws, selection) in found.families.items():
+        at = selection.chosen or selection.nearest
+        shares = (_percent(selection.chosen_share[at]), _percent(selection.within_share[at]))
+        expected = _points(selection.expected[0]) if selection.chosen else "–"
+        remark = "" if selection.chosen else "no safer" if selection.within[1:].any() else "outside"
+        table.add_row(family, draws.candidates[at], *_cells(draws, at), *shares, expected, remark)
+    return table
+
+
+def _cells(draws: Draws, at: int) -> list[str]:
+    return [
+        "–" if math.isnan(score) else f"{100 * score:.1f}" + (f" ({_points(score - base)})" if at else "")
+        for score, base in zip(draws.estimate[at], draws.estimate[0], strict=True)
+    ]
+
+
+def sentences(found: Recommendation) -> list[str]:
+    """What is recommended or why nothing is, how sure that is, and what to expect of it elsewhere."""
+    selection = found.selection
+    said = [_changes(found)] if found.name else _nothing(found)
+    said.append(_sureness(found))
+    if found.name and not math.isnan(selection.expected[0]):
+        said += _elsewhere(found)
+    if found.not_asked:
+        said.append(f"Not asked, so without a limit: {', '.join(found.not_asked)}.")
+    return said
+
+
+def _changes(found: Recommendation) -> str:
+    at = found.selection.chosen
+    cells = zip(found.draws.metrics, _cells(found.draws, at), strict=True)
+    return f"Recommended: {found.name}, with " + ", ".join(f"{metric.title} {cell}" for metric, cell in cells) + "."
+
+
+def _sureness(found: Recommendation) -> str:
+    draws, selection = found.draws, found.selection
+    share, within = selection.chosen_share[selection.chosen], selection.within_share[selection.chosen]
+    order = [i for i in np.argsort(-selection.chosen_share, kind="stable") if i != selection.chosen]
+    others = ", ".join(
+        f"{draws.candidates[i] if i else 'nothing'} ({_percent(selection.chosen_share[i])})"
+        for i in order[:3]
+        if selection.chosen_share[i] > 0
+    )
+    sure = "sure" if share >= SURE else "fairly sure" if share >= FAIRLY else "not sure"
+    drawn = f"of {len(draws.inside):,} times that the questions were drawn anew"
+    what = f"it is the choice in {_percent(share)} {drawn}" if found.name else f"so it is in {_percent(share)} {drawn}"
+    kept = f", and keeps to the limits in {_percent(within)}" if found.name else ""
+    return f"That is {sure}: {what}{kept}" + (f"; otherwise it is {others}." if others else ".")
+
+
+def _elsewhere(found: Recommendation) -> Iterator[str]:
+    """What the winner's curse takes back, and which limit that breaks."""
+    draws, gain, expected = found.draws, found.selection.gain, found.selection.expected
+    titles = [metric.title for metric in draws.metrics]
+    pairs = (f"{t} {_points(e)} ({_points(g)} here)" for t, e, g in zip(titles, expected, gain, strict=True))
+    luck = (f"{t} {_points(o)}" for t, o in zip(titles, found.selection.optimism, strict=True))
+    yield (
+        f"Chosen anew on a draw and scored on the questions left out, whichever it then is has {', '.join(pairs)} "
+        f"points on average: expect that. On the draw itself it looks better, by {', '.join(luck)}: the optimism of "
+        "choosing."
+    )
+    broken = [
+        title
+        for title, change in zip(titles[1:], expected[1:], strict=True)
+        if title not in (found.limits.at_least or {}) and change < -found.limits.most - EDGE
+    ]
+    if broken:
+        margin = "" if found.limits.sure else "take a margin (--sure 90) or "
+        yield f"Elsewhere {' and '.join(broken)} would miss the limit: {margin}ask more questions."
+
+
+def _nothing(found: Recommendation) -> list[str]:
+    draws, selection = found.draws, found.selection
+    if inside := int(selection.within[1:].sum()):
+        which = "1 configuration keeps" if inside == 1 else f"{inside} configurations keep"
+        return [f"Nothing to recommend: {which} to the limits, and none raises {GOAL.title} above the baseline's."]
+    at = selection.nearest
+    missed = "; ".join(_missed(found.limits, draws, at))
+    gain = _points(draws.estimate[at, 0] - draws.estimate[0, 0])
+    if not missed:
+        sure = _percent(found.limits.sure)
+        return [
+            f"Nothing to recommend: no configuration keeps to the limits in {sure} of the draws.",
+            f"The nearest is {draws.candidates[at]} ({GOAL.title} {gain}), which keeps to them as the questions are: "
+            "ask more questions, or be less sure (--sure).",
+        ]
+    return [
+        "Nothing to recommend: no configuration keeps to the limits.",
+        f"The nearest is {draws.candidates[at]} ({GOAL.title} {gain}): {missed}.",
+    ]
+
+
+def _missed(limits: Limits, draws: Draws, at: int) -> Iterator[str]:
+    """Each limit that a configuration does not keep to, and by how much."""
+    for metric, base, score in zip(draws.metrics[1:], draws.estimate[0, 1:], draws.estimate[at, 1:], strict=True):
+        least = (limits.at_least or {}).get(metric.title, base - limits.most)
+        if math.isnan(score):
+            yield f"{metric.title} is not scored"
+        elif score < least - EDGE:
+            short = f"{100 * (least - score):.1f}"
+            if metric.title in (limits.at_least or {}):
+                yield f"{metric.title} is {100 * score:.1f}, {short} points below {100 * least:g}"
+            else:
+                yield f"{metric.title} falls by {100 * (base - score):.1f} points, {short} more than allowed"
+
+
+def content(found: Recommendation) -> dict[str, Any]:
+    """All of it as plain data, for JSON; shares from 0 to 1, null where not scored."""
+    limits, draws, selection = found.limits, found.draws, found.selection
+    return {
+        "run": str(found.folder),
+        "goal": GOAL.title,
+        "limits": {"most": limits.most, "at_least": dict(limits.at_least or {}), "sure": limits.sure},
+        "not_asked": list(found.not_asked),
+        "draws": len(draws.inside),
+        "seed": SEED,
+        **_summary(draws, selection),
+        "candidates": [_candidate(draws, selection, at) for at in range(len(draws.candidates))],
+        "methods": {family: _summary(*own) for family, own in found.families.items()},
+        "sentences": sentences(found),
+        "command": found.command,
+    }
+
+
+def _summary(draws: Draws, selection: Selection) -> dict[str, Any]:
+    outside = not selection.within[1:].any()
+    return {
+        "recommended": draws.candidates[selection.chosen] if selection.chosen else None,
+        "nearest": draws.candidates[selection.nearest] if outside else None,
+        "chosen_share": _plain(selection.chosen_share[selection.chosen]),
+        "within_share": _plain(selection.within_share[selection.chosen]),
+        "gain": _by_title(draws, selection.gain),
+        "expected": _by_title(draws, selection.expected),
+        "optimism": _by_title(draws, selection.optimism),
+    }
+
+
+def _candidate(draws: Draws, selection: Selection, at: int) -> dict[str, Any]:
+    return {
+        "configuration": draws.candidates[at],
+        "scores": _by_title(draws, draws.estimate[at]),
+        "differences": _by_title(draws, draws.estimate[at] - draws.estimate[0]),
+        "within": bool(selection.within[at]),
+        "within_share": _plain(selection.within_share[at]),
+        "chosen_share": _plain(selection.chosen_share[at]),
+    }
+
+
+def _by_title(draws: Draws, values: np.ndarray) -> dict[str, float | None]:
+    return {metric.title: _plain(value) for metric, value in zip(draws.metrics, values, strict=True)}
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 6)
+
+
+def _points(difference: float) -> str:
+    return "–" if math.isnan(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}"  # no -0.0
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

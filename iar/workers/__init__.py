@@ -1,0 +1,1 @@
+"""Work spread over workers of Ray: their settings, the connection, the pool."""

@@ -1,0 +1,111 @@
+"""Who is asked with whom, at which length, and what is measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import benchmark
+from benchmark.sample import Loaded, Sample
+from iar.generation import Engine
+from iar.pipeline.evaluation import generate, prompts, timings
+from iar.prompting.composer import Composer
+from iar.records import Run
+from iar.revision.configuration import Configuration
+
+NONE, COT, PROMPT = Configuration(), Configuration("cot"), Configuration("prompt", reminder="brief")
+
+
+@pytest.fixture
+def asked(images: list[Path]) -> dict[str, Loaded]:
+    samples = [Sample(str(i), "pope", "random", "Is it?", images[i : i + 1], "yes", str(i), "Is it?") for i in range(2)]
+    return {"pope": Loaded(tuple(samples))}
+
+
+class Watched(Engine):
+    """Notes which configurations are asked together, and for how many tokens."""
+
+    calls: list[tuple[list[str], int]]
+
+    def run(self, samples: Any, configurations: Any, max_new_tokens: int, skip: Any = ()) -> Iterator[Any]:
+        self.calls.append(([c.name for c in configurations], max_new_tokens))
+        return super().run(samples, configurations, max_new_tokens, skip)
+
+
+@pytest.fixture
+def engine(tiny: Any) -> Watched:
+    made = Watched(tiny, {}, compose=Composer())
+    made.calls = []
+    return made
+
+
+def settings(compose: Any) -> Any:
+    return compose("evaluate", "benchmark=pope", "model.max_new_tokens=5", "reasoning_tokens=7")
+
+
+def test_a_chain_of_thought_is_longer_and_asked_apart_from_shorter_answers(asked, engine, compose, tmp_path):
+    run = Run.open(tmp_path / "run", {})
+    generate.ask(run, engine, settings(compose), asked, [NONE, COT, PROMPT])
+    assert engine.calls == [(["none", "prompt-brief"], 5), (["cot"], 12)]
+    records = run.log("generations").read()
+    assert {(r["sample"], r["configuration"]) for r in records} == {
+        (sample, name) for sample in "01" for name in ("none", "cot", "prompt-brief")
+    }
+    assert {r["prompt_tokens"] > 5 for r in records} == {True} and not any("seconds" in r for r in records)
+    longest = {name: max(r["tokens"] for r in records if r["configuration"] == name) for name in ("none", "cot")}
+    assert longest["none"] <= 5 and longest["cot"] <= 12
+
+
+def test_apart_each_configuration_has_batches_of_its_own_and_what_they_took_adds_up(asked, engine, compose, tmp_path):
+    run, cfg = Run.open(tmp_path / "run", {}), settings(compose)
+    generate.ask(run, engine, cfg, asked, [NONE, PROMPT, COT], apart=True)
+    assert engine.calls == [(["none"], 5), (["prompt-brief"], 5), (["cot"], 12)]
+    table = pd.read_csv(run.path / "timings.csv")
+    assert table[["benchmark", "configuration", "answers"]].to_numpy().tolist() == [
+        ["pope", name, 2] for name in ("none", "prompt-brief", "cot")
+    ]
+    assert (table["seconds"] > 0).all()
+    tokens = {r["configuration"]: 0 for r in run.log("generations").read()}
+    for record in run.log("generations").read():
+        tokens[record["configuration"]] += record["tokens"]
+    assert dict(zip(table["configuration"], table["tokens"], strict=True)) == tokens
+    before = (run.path / "timings.csv").read_bytes()
+    generate.ask(run, engine, cfg, asked, [NONE, PROMPT, COT], apart=True)
+    assert (run.path / "timings.csv").read_bytes() == before  # nothing was asked again
+    lines = (run.path / "generations.jsonl").read_bytes().splitlines(keepends=True)
+    (run.path / "generations.jsonl").write_bytes(b"".join(lines[1:]))
+    generate.ask(run, engine, cfg, asked, [NONE, PROMPT, COT], apart=True)
+    assert dict(timings.read(run.path)[["configuration", "answers"]].to_numpy()) == {
+        "none": 3,
+        "prompt-brief": 2,
+        "cot": 2,
+    }
+
+
+def test_what_was_timed_before_an_error_is_kept(asked, engine, compose, tmp_path, monkeypatch):
+    run = Run.open(tmp_path / "run", {})
+    engine.batch_size, engine._sharing, original = 1, "plain", Engine._generate
+
+    def fails_later(self: Any, *args: Any) -> Any:
+        monkeypatch.setattr(Engine, "_generate", None)
+        return original(self, *args)
+
+    monkeypatch.setattr(Engine, "_generate", fails_later)
+    with pytest.raises(TypeError):
+        generate.ask(run, engine, settings(compose), asked, [NONE])
+    assert len(run.log("generations").read()) == 1
+    assert timings.read(run.path)["answers"].tolist() == [1]
+
+
+def test_lengths_of_a_protocol(compose):
+    cfg, pope, vscbench = settings(compose), benchmark.protocol("pope"), benchmark.protocol("vscbench")
+    cfg.model.max_new_tokens = 1000
+    assert prompts.length(cfg, vscbench, NONE) == vscbench.max_new_tokens
+    assert prompts.length(cfg, pope, Configuration("cot+iar", (2,), 1.0)) == pope.max_new_tokens + 7
+    assert (
+        compose("evaluate").reasoning_tokens == 48 and compose("evaluate", "model=gemma-3-4b").reasoning_tokens == 256
+    )
