@@ -8,6 +8,8 @@ from hydra.plugins.launcher import Launcher
 
 from hydra_plugins.iar_grid import GridLauncher
 from iar import cli
+from iar.cli.tasks import Command
+from iar.pipeline.experiment.settings import check
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def sweep(monkeypatch, tmp_path):
 
     def run(command, *arguments):
         monkeypatch.setattr(sys, "argv", ["iar.sweep", *arguments])
-        cli.main("sweep", command)
+        cli.main("sweep", Command(command, check))
         return launches
 
     monkeypatch.setattr("hydra_plugins.iar_grid.GridLauncher.launch", counted)

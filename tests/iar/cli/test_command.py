@@ -13,10 +13,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from iar import cli
+from iar.cli import command as door
+from iar.cli.tasks import Command
 from iar.pipeline.experiment.plan import plan
+from iar.pipeline.experiment.settings import check
 from iar.shipped import shipped
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def main(run) -> None:
+    cli.main("sweep", Command(run, check))
 
 
 def refused(done, *parts: object) -> None:
@@ -127,7 +134,7 @@ def test_a_recipe_stands_for_its_settings(monkeypatch, tmp_path):
     ):
         monkeypatch.setattr(sys, "argv", ["iar.sweep", *arguments])
         found: list[tuple[int, float]] = []
-        cli.main("sweep", lambda jobs, found=found: found.extend((job.layer, job.strength) for job in jobs))
+        main(lambda jobs, found=found: found.extend((job.layer, job.strength) for job in jobs))
         assert found == expected
     assert list(tmp_path.iterdir()) == []
 
@@ -136,11 +143,10 @@ def test_a_recipe_of_several_grids_is_their_union(monkeypatch, tmp_path):
     (tmp_path / "two.yaml").write_text(
         'controls: 0\ngrids:\n- {layer: "1,2", strength: 1}\n- {heads: 8, scale: sigma, controls: 2}\n'
     )
-    shipped = cli.shipped
-    monkeypatch.setattr(cli, "shipped", lambda name: tmp_path if name == "sweeps" else shipped(name))
+    monkeypatch.setattr(door, "shipped", lambda name: tmp_path if name == "sweeps" else shipped(name))
     monkeypatch.setattr(sys, "argv", ["iar.sweep", "recipe=two", "strength=3"])
     found: list[object] = []
-    cli.main("sweep", lambda jobs: found.extend((j.layer, j.heads, j.scale, j.strength, j.controls) for j in jobs))
+    main(lambda jobs: found.extend((j.layer, j.heads, j.scale, j.strength, j.controls) for j in jobs))
     assert found == [(1, 0, "raw", 3, 0), (2, 0, "raw", 3, 0), (None, 8, "sigma", 3, 2)]
 
 
@@ -148,7 +154,7 @@ def test_the_shipped_recipes_make_plans(monkeypatch):
     for name, count in (("paper", 16), ("variants", 81)):
         monkeypatch.setattr(sys, "argv", ["iar.sweep", f"recipe={name}"])
         found: list[object] = []
-        cli.main("sweep", lambda jobs, found=found: found.append(plan(jobs)))
+        main(lambda jobs, found=found: found.append(plan(jobs)))
         real = [c for c in found[0].configurations if c.method == "iar"]
         assert len(real) == len({c.name for c in real}) == count
 
@@ -180,11 +186,3 @@ def test_one_line_from_a_real_process(tmp_path):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: unknown model 'poket': did you mean 'pocket'?")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_settings_are_shipped_beside_or_inside_the_package(monkeypatch, tmp_path):
-    assert shipped("conf") == ROOT / "conf"
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "cli.py"))
-    (tmp_path / "_conf").mkdir()
-    assert shipped("conf") == tmp_path / "_conf"
-    assert shipped("sweeps") == tmp_path.parent / "sweeps"

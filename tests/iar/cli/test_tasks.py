@@ -15,9 +15,12 @@ from omegaconf import OmegaConf
 
 from iar import cli
 from iar.cli import tasks
-from iar.cli.tasks import Done
+from iar.cli.command import PLUGINS
+from iar.cli.tasks import Command, Done
+from iar.pipeline.evaluation import single_job
+from iar.pipeline.experiment.settings import check
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GRID = ["layer=2,3", "strength=1", "benchmark=[vscbench,pope]"]
 NAMES = ["iar-L2-x1", "iar-L3-x1"]
 TABLES = ("scores.csv", "differences.csv", "definition.json")
@@ -96,7 +99,7 @@ def light(jobs):
 
 def run(monkeypatch, command, *arguments, gather=None):
     monkeypatch.setattr(sys, "argv", ["iar.sweep", *map(str, arguments)])
-    cli.main("sweep", command, gather)
+    cli.main("sweep", Command(command, check, lambda: single_job, gather))
 
 
 def test_joblib_runs_each_job_in_a_process_and_keeps_their_order(monkeypatch, tmp_path, pocket_data):
@@ -185,7 +188,7 @@ def test_a_job_that_fails_is_one_line_and_the_others_are_done(small, command, tm
 def test_what_is_not_there_is_said(command, monkeypatch):
     done = command("sweep", "hydra/launcher=gird")
     assert done.code == 2 and done.err.startswith("error: unknown hydra/launcher 'gird': did you mean 'grid'?")
-    monkeypatch.setitem(cli.PLUGINS, "hydra/launcher/gird", "hydra-gird-launcher")
+    monkeypatch.setitem(PLUGINS, "hydra/launcher/gird", "hydra-gird-launcher")
     done = command("sweep", "hydra/launcher=gird")
     assert done.err == "error: hydra/launcher/gird needs a plugin of Hydra's: pip install hydra-gird-launcher\n"
     done = command("sweep", "recipe=variants", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1")

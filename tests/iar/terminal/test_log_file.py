@@ -15,7 +15,7 @@ from iar.errors import UserError
 from iar.terminal import log_file
 from iar.terminal.console import bars, console
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "sk-planted-0123456789"
 
 

@@ -19,7 +19,7 @@ from iar.pipeline.results import compare_runs, sweep_table
 from iar.revision import Configuration
 from iar.stats import difference, holm, mcnemar
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 NONE, STEERED, RANDOM = Configuration(), Configuration("iar", (2,), 1.5), Configuration("random", (2,), 1.5, seed=1)
 ALL = [NONE, STEERED, RANDOM]
 
