@@ -56,7 +56,7 @@ def overrides(config: str, arguments: list[str]) -> list[list[str]]:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from iar import cli
+    from iar.cli.command import _with_recipes
 
     given = [a for a in arguments if re.match(r"[+~]{0,2}[\w./@-]+=", a)]
     if config == "audit":  # `iar.audit` quotes lists of NAME=FOLDER, and gives models their settings itself
@@ -64,7 +64,7 @@ def overrides(config: str, arguments: list[str]) -> list[list[str]]:
 
         given = [quoted(a) for a in given if not a.startswith("model.")]
     jobs = []
-    for grid in cli._with_recipes(given):
+    for grid in _with_recipes(given):
         parsed = OverridesParser.create().parse_overrides(grid)
         values = [
             list(o.sweep_string_iterator()) if o.is_sweep_override() else [o.get_value_element_as_str()] for o in parsed

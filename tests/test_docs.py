@@ -109,7 +109,7 @@ def test_commands_exist_with_their_settings(command: str, tmp_path, monkeypatch)
         monkeypatch.chdir(tmp_path)
         _own_settings(tmp_path)
         jobs = overrides(config, arguments)
-        if len(jobs) > MANY:  # of a recipe; tests/iar/test_cli.py makes the plans of all
+        if len(jobs) > MANY:  # of a recipe; tests/iar/cli/test_command.py makes the plans of all
             jobs = jobs[: MANY // 2] + jobs[-MANY // 2 :]
         assert jobs
         _check(config, [composed(config, given) for given in jobs])
