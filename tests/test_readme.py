@@ -7,7 +7,8 @@
 * DRY: with ``dry_run=true`` and data in the layout that the command names: settings, data, questions, methods and costs
   are the command's own, but no model is loaded and nothing is sent. Real models, endpoints.
 * COMPOSED: Hydra composes it and its settings are checked (`tests.test_docs` does that for all; of recipes
-  `tests/iar/cli/test_command.py` makes the plan): it would load weights, takes many points, or fits gates (half a minute;
+  `tests/iar/cli/test_command.py` makes the plan): it would load weights, takes many points, or fits gates (half a
+  minute;
   `tests/iar/pipeline/test_gating.py` does that).
 * HELP: its ``--help``, which must name every option given: hours of training, files that are not here.
 * MAKE: what make would run (``make -n``).
