@@ -41,6 +41,7 @@ test: setup
 lint: setup
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
+	$(VENV)/bin/lint-imports
 	$(PY) -m mypy
 
 format: setup

@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
 def judge_again(folder: Path, cfg: DictConfig) -> None:
     from iar.judges import factory
     from iar.pipeline.evaluation import judge, score
-    from iar.pipeline.results import sweep_table
+    from iar.pipeline.results import method_table, sweep_table
 
     by = factory.configured(cfg)
     if cfg.dry_run:
@@ -69,7 +69,9 @@ def judge_again(folder: Path, cfg: DictConfig) -> None:
     run, asked = judge.judge_again(folder, by)
     configurations = sweep_table.configurations(folder)
     split = run.definition["data"]["split"]
-    sweep_table.show(score.tabulate(run, asked, configurations), configurations, str(folder), split)
+    scores = score.tabulate(run, asked, configurations)
+    method_table.refresh(folder)
+    sweep_table.show(scores, configurations, str(folder), split)
     files = [folder / "verdicts.jsonl", folder / "scores.csv", folder / "judges.csv"]
     print(*(file for file in files if file.exists()), sep="\n")
 

@@ -66,10 +66,11 @@ def gather(jobs: list[DictConfig]) -> Path:
 
 
 def _show(run: Run, scores: pd.DataFrame, asked: Plan) -> list[Path]:
-    from iar.pipeline.results import sweep_table
+    from iar.pipeline.results import method_table, sweep_table
 
     cfg, configurations = asked.cfg, asked.configurations
     sweep_table.show(scores, configurations, _title(cfg), cfg.split)
+    method_table.refresh(run.path)
     figures = sweep_table.draw(run.path, scores, configurations, str(cfg.model.name), cfg.split)
     return [run.path / "scores.csv", *figures]
 

@@ -20,7 +20,6 @@ from iar.generation import Answering
 from iar.judges import factory
 from iar.pipeline.evaluation import differences, engines, generate, judge, prompts, unscored
 from iar.pipeline.experiment import data
-from iar.pipeline.results import method_table
 from iar.prompting import cot
 from iar.prompting.composer import Composer
 from iar.records import Run
@@ -140,7 +139,6 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     scores.to_csv(partial, index=False, float_format="%.6f")
     partial.replace(run.path / "scores.csv")
     differences.write(run.path, outcomes, scores, configurations)
-    method_table.refresh(run.path)
     return pd.read_csv(run.path / "scores.csv")  # as rounded in the file: the same table and figure from either
 
 
