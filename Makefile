@@ -1,4 +1,5 @@
-# make sweep: the main job on the embedded model.  make test: the tests.  Both set everything up by themselves.
+# make sweep: the main job on the embedded model.  make test: the tests.  make quick: the tests of one coffee.
+# Each sets everything up by itself.
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -9,7 +10,7 @@ SHORT ?= layer=14 strength=1.5 limit=24
 SHORT_RUN ?= runs/short
 ARGS ?=
 
-.PHONY: setup sweep sweep-short test lint format clean
+.PHONY: setup sweep sweep-short test quick lint format clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -37,6 +38,11 @@ sweep-short: setup
 test: export OMP_NUM_THREADS ?= 1
 test: setup
 	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+# All but what is slow by nature: every model family, workers of Ray, the browser, notebooks, other libraries.
+quick: export OMP_NUM_THREADS ?= 1
+quick: setup
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 lint: setup
 	$(PY) -m ruff format --check .
