@@ -20,6 +20,8 @@ from iar.cli.tasks import Command, Done
 from iar.pipeline.evaluation import single_job
 from iar.pipeline.experiment.settings import check
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 GRID = ["layer=2,3", "strength=1", "benchmark=[vscbench,pope]"]
 NAMES = ["iar-L2-x1", "iar-L3-x1"]

@@ -18,6 +18,8 @@ import pytest
 from iar.models.pocket import WEIGHTS
 from iar.records import Log
 
+pytestmark = pytest.mark.slow
+
 START = 60  # seconds: it imports torch and loads the weights
 BENCHMARKS = "benchmark=[vscbench,pope,scienceqa]"
 
