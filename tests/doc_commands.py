@@ -6,7 +6,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from iar.revision.methods import Method
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,6 +27,16 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> list[Block]:
     return [Block(found[2], found[3]) for found in _FENCE.finditer(page.read_text(encoding="utf-8"))]
+
+
+def example_method() -> Method:
+    """The row of the worked example of docs/extending.md."""
+    from iar.revision import methods
+
+    (text,) = (block.text for block in blocks(ROOT / "docs/extending.md") if block.text.startswith("Method("))
+    row = eval(text, vars(methods))
+    assert isinstance(row, methods.Method)
+    return row
 
 
 def commands(page: Path, indented: bool = True) -> list[str]:

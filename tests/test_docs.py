@@ -16,7 +16,8 @@ import nbformat
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.doc_commands import CONFIGS, PAGES, ROOT, blocks, commands, module_of, overrides
+from iar.revision.methods import METHODS
+from tests.doc_commands import CONFIGS, PAGES, ROOT, blocks, commands, example_method, module_of, overrides
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CARD = ROOT / "iar/models/pocket/pocket-vlm/README.md"
@@ -75,9 +76,10 @@ def test_every_page_is_in_the_index():
 
 
 def test_new_pages_are_short():
-    for name in ("README", "iar", "reproduce", "formats", "foot-guns", "extending"):
+    limits = dict.fromkeys(("README", "iar", "reproduce", "formats", "foot-guns"), 140)
+    for name, most in (limits | {"extending": 180}).items():  # two worked examples, whole
         text = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
-        assert text.count("\n") <= 140, name
+        assert text.count("\n") <= most, name
 
 
 def _all_commands() -> list[Any]:
@@ -108,6 +110,7 @@ def test_commands_exist_with_their_settings(command: str, tmp_path, monkeypatch)
     if config in CONFIGS and arguments[:1] != ["calibrate"]:
         monkeypatch.chdir(tmp_path)
         _own_settings(tmp_path)
+        monkeypatch.setitem(METHODS, example_method().name, example_method())
         jobs = overrides(config, arguments)
         if len(jobs) > MANY:  # of a recipe; tests/iar/cli/test_command.py makes the plans of all
             jobs = jobs[: MANY // 2] + jobs[-MANY // 2 :]

@@ -11,11 +11,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from transformers import AutoModelForImageTextToText
 
 import benchmark
+import iar
 from benchmark.sample import Sample
-from tests.doc_commands import ROOT, blocks, commands, module_of
+from iar import vectors
+from iar.errors import UserError
+from iar.generation import Engine
+from iar.models import LoadedModel
+from iar.revision import Configuration
+from iar.revision.methods import METHODS
+from iar.vectors import VectorSet
+from tests.doc_commands import ROOT, blocks, commands, example_method, module_of
 from tests.test_readme import run
 
 PAGE = ROOT / "docs/extending.md"
@@ -63,16 +73,21 @@ def test_a_manifest_is_a_benchmark(here: Path, small: list[str]):
     assert set(scores["category"]) >= {"tools", "weapons"} and set(scores["configuration"]) == {"none", "iar-L2-x1.5"}
 
 
+def put(here: Path, name: str, text: str, patch: pytest.MonkeyPatch) -> None:
+    """A module of the page, as if it lay in the package of its name."""
+    file = here / f"{name.rpartition('.')[2]}.py"
+    file.write_text(text, encoding="utf-8")
+    spec = spec_from_file_location(name, file)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    patch.setitem(sys.modules, name, module)  # first: its dataclasses look their module up
+    spec.loader.exec_module(module)
+
+
 @pytest.fixture
 def colours(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The page's module as `benchmark.colours`, its line in the list, its settings in a folder of their own."""
-    file = here / "colours.py"
-    file.write_text(TEXTS["python"][0], encoding="utf-8")
-    spec = spec_from_file_location("benchmark.colours", file)
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setitem(sys.modules, "benchmark.colours", module)
+    put(here, "benchmark.colours", TEXTS["python"][0], monkeypatch)
     assert '`"colours": ("default",)`' in PAGE.read_text(encoding="utf-8")
     monkeypatch.setitem(benchmark._PRESETS, "colours", ("default",))
     settings = TEXTS["yaml"][0]
@@ -122,10 +137,6 @@ def extracted(here: Path, small: list[str]) -> Path:
 
 
 def test_a_vector_of_ones_own(extracted: Path):
-    import torch
-
-    from iar import vectors
-
     assert run("iar.extract", ["pairs.limit=6"]).code == 0  # of the embedded model, into runs/vectors/pocket
     space: dict[str, object] = {}
     exec(compile(TEXTS["python"][1], PAGE.name, "exec"), space)
@@ -141,6 +152,64 @@ def test_a_vector_of_ones_own(extracted: Path):
     assert definition["vectors"] == {"multi_response-mms-mean": vectors.digest(made)}
     other = run("iar.sweep", ["layer=14,19", "strength=1,2", *few, "run=r"])
     assert other.code == 2 and "vectors" in other.said  # with the first vectors it is another run
+
+
+@pytest.fixture
+def same_length(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's module as `iar.revision.same_length`, and its row in the table."""
+    put(here, "iar.revision.same_length", TEXTS["python"][2], monkeypatch)
+    monkeypatch.setitem(METHODS, "same_length", example_method())
+
+
+@pytest.fixture
+def of_tiny() -> VectorSet:
+    """Vectors of the tiny model, long enough to change its answers."""
+    drawn = torch.randn(6, 32, generator=torch.Generator().manual_seed(3)) * 4
+    return VectorSet(drawn, *[torch.ones(6)] * 4)
+
+
+def test_a_method_of_ones_own_in_iar_revise(same_length: None, tiny: LoadedModel, of_tiny: VectorSet):
+    """Each activation is turned towards h + s v and keeps its length, as that formula has it position by position."""
+    ids = torch.tensor([[1, 10, 11, 12]])
+    before = tiny.model(ids, output_hidden_states=True).hidden_states[3]
+    with iar.revise(tiny, of_tiny, layers=[2], strength=1.5, method="same_length", positions="all"):
+        after = tiny.model(ids, output_hidden_states=True).hidden_states[3]
+    for old, new in zip(before[0].double(), after[0].double(), strict=True):
+        moved = old + 1.5 * of_tiny.vectors[2].double()
+        torch.testing.assert_close(new, moved * old.norm() / moved.norm(), atol=1e-5, rtol=1e-5)
+        assert new.norm().item() == pytest.approx(old.norm().item(), rel=1e-5) and not torch.allclose(new, old)
+    with pytest.raises(UserError, match="'same_length' takes scale=raw, not unit: its strength is a factor on the"):
+        Configuration("same_length", (2,), 1.0, "unit")
+    with pytest.raises(UserError, match="method 'same_length' works on whole layers: leave heads=4 out"):
+        Configuration("same_length", heads=4)
+
+
+def test_a_method_of_ones_own_shares_exactly(same_length: None, tiny: LoadedModel, of_tiny: VectorSet):
+    asked = [Configuration(name, (2,), s) for name in ("same_length", "iar") for s in (1.0, 2.0)]
+    samples = [Sample(str(i), "x", "x", text, (), "", str(i)) for i, text in enumerate(("Is there a fish?", "hello"))]
+    answers = {}
+    for sharing in ("auto", "plain"):
+        engine = Engine(tiny, {asked[0].source: of_tiny}, sharing=sharing)
+        found = engine.run(samples, [Configuration(), *asked], 8)
+        answers[sharing] = {(g.sample.id, g.configuration.name): (g.answer, g.tokens, g.key, g.error) for g in found}
+        assert engine.sharing == {"auto": "staged", "plain": "plain"}[sharing]
+    assert answers["auto"] == answers["plain"] and len(answers["plain"]) == 10
+    assert len({answer for answer, *_ in answers["plain"].values()}) >= 8
+
+
+def test_a_method_of_ones_own_in_commands_and_tables(same_length: None, extracted: Path):
+    few = ["limit=4", "controls=1", "confirm=false", "model.max_new_tokens=6"]
+    done = run("iar.sweep", [*told("python -m iar.sweep method=iar,same_length"), *few, "pairs.limit=6", "run=r"])
+    assert done.code == 0, done.said
+    frontier = pd.read_csv(extracted / "r/frontier.csv", keep_default_na=False)
+    assert list(zip(frontier["configuration"], frontier["method"], strict=True)) == [
+        ("none", "none"),
+        *((f"{name}-L14-x{strength}", name) for name in ("iar", "same_length") for strength in (1, 2)),
+        *((f"random-L14-x{strength}-s1", "random") for strength in (1, 2)),
+    ]
+    volumes = pd.read_csv(extracted / "r/hypervolume.csv")
+    assert "same_length, layer level" in set(volumes["group"])
+    assert "| IAR, length kept | 2 |" in (extracted / "r/by_method.md").read_text(encoding="utf-8")
 
 
 def test_a_wording_is_a_setting(extracted: Path, small: list[str]):
@@ -166,12 +235,6 @@ def test_a_model_under_a_name_of_its_own(extracted: Path, tiny_folder: Path):
 
 def test_a_bare_model(tiny_folder: Path):
     """Of transformers, without processor or folder."""
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    import iar
-    from iar.vectors import VectorSet
-
     model = AutoModelForImageTextToText.from_pretrained(tiny_folder)
     layers, width = 6, 32
     ones = torch.ones(layers)
