@@ -141,8 +141,8 @@ def _ours(place: str, row: Row) -> Answer:
     return Answer(
         place,
         str(row["sample"]),
-        None if failed else row.get("answer"),
-        None if failed else row.get("label"),
+        None if failed else _text(place, row.get("answer")),
+        None if failed else _text(place, row.get("label")),
         configuration=str(row["configuration"]),
         benchmark=str(row.get("benchmark", "")),
         failed=failed,
@@ -164,7 +164,7 @@ def _llava(place: str, row: Row) -> Answer:
 
 
 def _lmms(place: str, row: Row) -> Answer:
-    doc: Mapping[str, Any] = row.get("doc") or {}
+    doc: Mapping[str, Any] = row["doc"] if isinstance(row.get("doc"), dict) else {}
     # since 0.4 the document is left out; POPE's metrics still carry its question_id
     named = next((v for v in row.values() if isinstance(v, dict) and "question_id" in v), {})
     name = doc.get("question_id", doc.get("pid", named.get("question_id", "")))
@@ -213,7 +213,7 @@ def _first(row: Row, names: tuple[str, ...]) -> Any:
 def _text(place: str, found: Any) -> str | None:
     if found is None or isinstance(found, str):
         return found
-    raise KeyError(f"text as the answer, but {found!r}")
+    raise KeyError(f"text as the answer, but {str(found)[:60]!r}")
 
 
 def _stem(name: object) -> str:

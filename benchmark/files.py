@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from benchmark.errors import DataError, did_you_mean
 from benchmark.sample import Sample
 from benchmark.textfile import read_text
+from benchmark.untrusted import parse_json
 
 
 def find(root: Path, places: Sequence[str], way_out: str) -> Path:
@@ -29,7 +30,7 @@ def find(root: Path, places: Sequence[str], way_out: str) -> Path:
 def image(root: Path, folders: Sequence[str], name: str) -> Path:
     """The image file in the first of several folders that has it; where none has, its place in the first."""
     places = [root / folder / name for folder in folders]
-    return next((place for place in places if place.is_file()), places[0])
+    return next((place for place in places if os.path.isfile(place)), places[0])
 
 
 def require_images(samples: Iterable[Sample], root: Path, way_out: str) -> None:
@@ -39,7 +40,7 @@ def require_images(samples: Iterable[Sample], root: Path, way_out: str) -> None:
         DataError: There are samples with images, and not one image file.
     """
     paths = [path for sample in samples for path in sample.images]
-    if paths and not any(path.is_file() for path in paths):
+    if paths and not any(map(os.path.isfile, paths)):
         raise DataError(f"none of the {len(set(paths)):,} images is in {root} (such as {paths[0]}): {way_out}")
 
 
@@ -111,7 +112,7 @@ def json_rows(path: Path, way_out: str) -> list[tuple[str, dict[str, Any]]]:
 
 def _parse(content: str, place: str, way_out: str) -> Any:
     try:
-        return json.loads(content, object_pairs_hook=_without_repeats)
+        return parse_json(content, _without_repeats)
     except ValueError as error:
         raise DataError(f"{place}: not JSON ({error}): {way_out}") from error
 

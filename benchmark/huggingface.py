@@ -61,7 +61,7 @@ def rows(source: Path, columns: Sequence[str]) -> Iterator[tuple[Path, str, Row]
                 for row in batch.to_pylist():
                     yield path, f"{path}, row {number}", row
                     number += 1
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, ValueError, pyarrow.ArrowException) as error:  # ValueError: text that is not UTF-8
             raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}: {_AGAIN}") from error
 
 

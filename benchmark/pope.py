@@ -17,16 +17,18 @@ over all questions (category ``all``) it differs in the third digit.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmark import files
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
+from benchmark.untrusted import parse_json
 
 SPLITS = ("random", "popular", "adversarial")
 FILES = tuple(f"coco_pope_{split}.json" for split in SPLITS)
@@ -45,7 +47,7 @@ def load(root: Path, split: str = "test") -> Loaded:
         DataError: if a question file or all images are missing, or a line is not a POPE question.
     """
     samples = read(root, split)
-    if not any(sample.images[0].is_file() for sample in samples):
+    if not any(os.path.isfile(sample.images[0]) for sample in samples):
         places = ", ".join(str(root / folder) for folder in IMAGE_FOLDERS)
         raise DataError(f"none of POPE's images is in {places}: download {_IMAGES_FROM} and unpack it in {root}")
     return sort_out(samples)
@@ -62,13 +64,12 @@ def read(root: Path, split: str = "test") -> tuple[Sample, ...]:
 
 
 def _sample(root: Path, split: str, row: dict[str, Any]) -> Sample:
-    places = [root / folder / row["image"] for folder in IMAGE_FOLDERS]
     return Sample(
         id=f"{split}/{row['question_id']}",
         benchmark="pope",
         category=split,
         prompt=row["text"] + SUFFIX,
-        images=(next((place for place in places if place.is_file()), places[0]),),
+        images=(files.image(root, IMAGE_FOLDERS, row["image"]),),
         reference=row["label"],
         cluster=row["image"],
         query=row["text"],
@@ -78,20 +79,26 @@ def _sample(root: Path, split: str, row: dict[str, Any]) -> Sample:
 def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataError(f"no POPE questions at {path}: download {path.name} from {_QUESTIONS_FROM} into {path.parent}")
+    way_out = f"download it again from {_QUESTIONS_FROM}"
+    text = files.text(path, way_out)
     numbered: list[tuple[int, Any]]
     try:
-        text = path.read_text(encoding="utf-8")
         if text.lstrip().startswith("["):
-            numbered = list(enumerate(json.loads(text), start=1))
-        else:  # two of the official files end their lines with CRLF, one with LF: reading made all of them LF
-            numbered = [(n, json.loads(line)) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+            numbered = list(enumerate(parse_json(text), start=1))
+        else:  # two of the official files end their lines with CRLF, which is white space to JSON
+            numbered = [(n, parse_json(line)) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
     except ValueError as error:
-        raise DataError(f"{path} is not JSON Lines ({error}): download it again from {_QUESTIONS_FROM}") from error
+        raise DataError(f"{path} is not JSON Lines ({error}): {way_out}") from error
+    if not numbered:
+        raise DataError(f"{path} holds no question: {way_out}")
     seen: set[str] = set()
     for number, row in numbered:
         missing = {"question_id", "image", "text", "label"} - set(row if isinstance(row, dict) else ())
         if missing:
             raise DataError(f"{path}, question {number}: no {', '.join(sorted(missing))}")
+        for name in ("image", "text"):
+            if not isinstance(row[name], str) or not row[name]:
+                raise DataError(f"{path}, question {number}: {name} is not text: {way_out}")
         if row["label"] not in LABELS:
             raise DataError(f"{path}, question {number}: label {row['label']!r} is not yes or no")
         if str(row["question_id"]) in seen:

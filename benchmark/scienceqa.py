@@ -12,13 +12,13 @@ picture), NO (neither); G1-6, G7-12 (grade); and each topic, as ``topic: physics
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark import files
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
 from benchmark.protocol import Protocol
@@ -66,6 +66,10 @@ def _read(root: Path, split: str, pictured: bool) -> tuple[tuple[Sample, ...], U
     name = "val" if split == "validation" else split
     if name not in splits:
         raise DataError(f"unknown ScienceQA split {split!r} in {root}: {did_you_mean(split, splits)}")
+    if not isinstance(splits[name], list) or not splits[name]:
+        raise DataError(
+            f"{root / 'pid_splits.json'}: split {name!r} is no list of problems: download it again from {_FROM}"
+        )
     pids = [str(pid) for pid in splits[name]]
     samples = tuple(_sample(root, name, pid, problems[pid]) for pid in pids if pid in problems)
     absent = len(pids) - len(samples)
@@ -88,15 +92,10 @@ def prompt(problem: dict[str, Any]) -> str:
 
 
 def _sample(root: Path, split: str, pid: str, problem: dict[str, Any]) -> Sample:
-    missing = _NEEDED - set(problem)
-    if missing:
-        raise DataError(f"{root / 'problems.json'}, problem {pid}: no {', '.join(sorted(missing))}")
-    if not 0 <= problem["answer"] < len(problem["choices"]) <= len(LETTERS):
-        raise DataError(
-            f"{root / 'problems.json'}, problem {pid}: answer {problem['answer']} is not one of its choices"
-        )
+    if wrong := _wrong(problem):
+        raise DataError(f"{root / 'problems.json'}, problem {pid}: {wrong}")
     # minival and the like are selections from the three folders that exist: the problem knows its own folder
-    folder = root / "images" / problem.get("split", split) / pid
+    folder = root / "images" / (problem.get("split") or split) / pid
     return Sample(
         id=pid,
         benchmark="scienceqa",
@@ -111,10 +110,29 @@ def _sample(root: Path, split: str, pid: str, problem: dict[str, Any]) -> Sample
     )
 
 
+def _wrong(problem: Any) -> str:
+    """What a problem lacks, "" if nothing."""
+    if not isinstance(problem, dict):
+        return "not an object"
+    if missing := _NEEDED - set(problem):
+        return f"no {', '.join(sorted(missing))}"
+    for name, optional in (("question", False), ("hint", True), ("image", True), ("split", True), ("topic", True)):
+        if not isinstance(problem.get(name), str) and not (optional and problem.get(name) is None):
+            return f"{name} is {type(problem.get(name)).__name__}, not text"
+    choices, answer = problem["choices"], problem["answer"]
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        return "choices are not a list of texts"
+    if len(choices) > len(LETTERS):
+        return f"{len(choices)} choices, and there are letters for {len(LETTERS)}"
+    if type(answer) is not int or not 0 <= answer < len(choices):
+        return f"answer {answer!r} is not one of its choices"
+    return ""
+
+
 def _groups(problem: dict[str, Any]) -> Iterator[str]:
     """As ScienceQA's tools/evaluate_acc.py groups its table; TXT and IMG overlap."""
-    if problem.get("subject") in SUBJECTS:
-        yield SUBJECTS[problem["subject"]]
+    if (subject := str(problem.get("subject"))) in SUBJECTS:
+        yield SUBJECTS[subject]
     if problem["hint"]:
         yield "TXT"
     if problem["image"]:
@@ -122,7 +140,7 @@ def _groups(problem: dict[str, Any]) -> Iterator[str]:
     if not problem["hint"] and not problem["image"]:
         yield "NO"
     grade = str(problem.get("grade", "")).removeprefix("grade")
-    if grade.isdecimal():
+    if grade.isdecimal() and len(grade) < 3:
         yield "G1-6" if int(grade) <= 6 else "G7-12"
     if problem.get("topic"):
         yield f"topic: {problem['topic']}"
@@ -131,12 +149,7 @@ def _groups(problem: dict[str, Any]) -> Iterator[str]:
 def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"no {path.name} at {path}: download it from {_FROM} (data/scienceqa) into {path.parent}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}): download it again from {_FROM}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is not a JSON object: download it again from {_FROM}")
+    content: dict[str, Any] = files.json_content(path, dict, f"download it again from {_FROM}")
     return content
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import DataError
+from benchmark.untrusted import parse_json
 
 Row = dict[str, Any]
 _MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
@@ -64,7 +64,7 @@ def read_rows(path: Path) -> tuple[list[tuple[str, Row]], str]:
     if row is not None and not _document(row):
         return _lines(path, text)
     try:
-        whole = json.loads(text)
+        whole = parse_json(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)
         raise DataError(f"{path}, line {line}: not JSON, or it breaks off there ({error}): fetch it again") from error
@@ -114,7 +114,7 @@ def _lines(path: Path, text: str) -> tuple[list[tuple[str, Row]], str]:
 
 def _object(line: str) -> Row | None:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) else None

@@ -84,7 +84,7 @@ def release(protocol: Protocol, root: Path, others: Iterable[Protocol] = ()) -> 
 
 def problem(path: Path) -> str:
     """What is wrong with an image file, "" if it decodes to its last pixel: ``missing``, ``empty``, ``torn: ...``."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return "missing"
     if not path.stat().st_size:
         return "empty"

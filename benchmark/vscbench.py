@@ -28,16 +28,13 @@ none, and one without a verdict is unscored. ``image-authors`` and ``text-author
 from __future__ import annotations
 
 import re
-import zipfile
 from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
-from benchmark import judged, xstest
-from benchmark.errors import DataError, did_you_mean
+from benchmark import judged, spreadsheet, xstest
+from benchmark.errors import DataError
 from benchmark.halves import words
 from benchmark.images import sort_out
 from benchmark.judged import LABELS, RECOGNISED
@@ -165,15 +162,7 @@ def _rows(path: Path, columns: list[str]) -> list[dict[str, str]]:
     """The named columns of every row, empty cells as ``""``; further columns (the real files have two) are ignored."""
     if not path.is_file():
         raise DataError(f"no {path.name} at {path}: download {_FROM} and unpack it into {path.parent}")
-    try:
-        # without keep_default_na=False a prompt such as "None" or "NA" would turn into a missing one
-        table = pd.read_excel(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a readable xlsx ({error}): download {_FROM} again") from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise DataError(f"{path} has no column {missing[0]!r}: {did_you_mean(missing[0], table.columns)}")
-    return [dict(zip(columns, cells, strict=True)) for cells in table[columns].itertuples(index=False, name=None)]
+    return spreadsheet.rows(path, columns, f"download {_FROM} again")
 
 
 def outcomes(sample: Sample, label: str | None) -> list[Outcome]:

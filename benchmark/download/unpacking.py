@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Container
@@ -53,7 +55,10 @@ def unpack(
             for number, (member, place) in enumerate(chosen, start=1):
                 _write(opened, member, place)
                 tick(number, len(chosen))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+    except OSError as error:  # a full disk, or a damaged directory that points before the file's beginning
+        raise DataError(f"cannot unpack {archive} into {folder}: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error, zlib.error, lzma.LZMAError) as error:
+        # RuntimeError: encrypted, or packed in a way that Python does not read
         raise DataError(f"{archive} is not a whole zip archive ({error}): delete it and start again") from error
 
 

@@ -40,6 +40,7 @@ FREE: Mapping[Task, Mapping[str, str]] = {
 """Task -> what someone else's prompt may call a label, as the benchmarks' own prompts do -> the label."""
 
 _KEY = "label|class|verdict"
+_DEEP = 10
 _QUOTED_KEY = re.compile(rf"[\"'](?:{_KEY})[\"']\s*:", re.IGNORECASE)
 _STATED = re.compile(rf"\b(?:{_KEY})\b[*_ ]*:[*_ ]*(\[*[^;\n.\]]*\]*)", re.IGNORECASE)
 _NEGATED = r"\b(?:not|neither|nor|no|isn't|never)\W+(?:\w+\W+){0,3}?"
@@ -77,8 +78,12 @@ def read(reply: str, labels: Mapping[str, str], answer: str) -> Reading:
         return Reading(None, "empty")
     if said.startswith("<think>"):
         return Reading(None, "unparseable")  # cut off before it decided
-    if objects := _objects(said):
-        repeated = any(found in _objects(answer) for found in objects)
+    objects = _objects(said)
+    if objects is None:
+        return Reading(None, "unparseable")
+    if objects:
+        known = _objects(answer)
+        repeated = known is None or any(found in known for found in objects)
         return Reading(None, "unparseable") if repeated else _agreed(objects, labels)
     if _QUOTED_KEY.search(said) or _echoes(said, answer, labels):
         return Reading(None, "unparseable")  # torn JSON, or the response's own words
@@ -88,14 +93,23 @@ def read(reply: str, labels: Mapping[str, str], answer: str) -> Reading:
     return Reading(None, "refused" if _declines(said) else "unparseable")
 
 
-def _objects(text: str) -> list[dict[str, Any]]:
-    """Every JSON object with a label in a text; what stands inside an object's strings is not looked at."""
+def _objects(text: str) -> list[dict[str, Any]] | None:
+    """Every JSON object with a label in a text; what stands inside an object's strings is not looked at.
+
+    None where the text is nested too deep too often to be read: each such attempt takes milliseconds.
+    """
     decoder, at = json.JSONDecoder(), text.find("{")
     found: list[dict[str, Any]] = []
+    too_deep = 0
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
+        except ValueError:
+            end = at + 1
+        except RecursionError:
+            too_deep += 1
+            if too_deep > _DEEP:
+                return None
             end = at + 1
         else:
             lower = {name.lower(): part for name, part in value.items()}

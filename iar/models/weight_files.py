@@ -7,7 +7,6 @@ publish nothing else (VLGuard's layout, say); a safetensors copy beside it wins,
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from benchmark.untrusted import parse_json
 from iar.errors import UserError
 
 # Called with a file's name and its place among all, from 1: for a progress display.
@@ -60,7 +60,7 @@ def read_weights(folder: Path, name: str = "", progress: Progress | None = None)
     looked = [f"{name or 'model'}.safetensors", f"{name or 'pytorch_model'}.bin"]
     for file in looked:
         if (index := folder / f"{file}.index.json").is_file():
-            places: dict[str, str] = json.loads(index.read_text())["weight_map"]
+            places = _places(index)
             weights = _read_all(folder, sorted(set(places.values())), progress)
             if lost := sorted(set(places) - set(weights)):
                 raise UserError(f"{index} names weights that are in no shard, such as {lost[0]}: download it again")
@@ -68,6 +68,18 @@ def read_weights(folder: Path, name: str = "", progress: Progress | None = None)
         if (folder / file).is_file():
             return _read_all(folder, [file], progress)
     raise UserError(f"no weights in {folder}: looked for {' and '.join(looked)}, each also as shards with an index")
+
+
+def _places(index: Path) -> dict[str, str]:
+    """Which shard an index says each weight is in; a shard is a file beside the index."""
+    try:
+        found = parse_json(index.read_bytes())["weight_map"]
+        if not all(isinstance(file, str) and Path(file).name == file for file in found.values()):
+            raise ValueError("a shard is not the name of a file beside it")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is no index of shards ({error}): download it again") from error
+    places: dict[str, str] = found
+    return places
 
 
 def _read_all(folder: Path, files: list[str], progress: Progress | None) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from benchmark.untrusted import parse_json
 from iar.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError: no room for more
@@ -51,7 +52,7 @@ class Log:
             UserError: No permission, a full disk, or a file whose middle is broken.
             ValueError: The record holds NaN or infinity, which JSON does not know (write ``None`` for "unscored").
         """
-        # ASCII keeps a line one line: U+2028 and lone surrogates in a model's answer are escaped.
+        # ASCII keeps a line one line: U+2028 in a model's answer is escaped. A lone surrogate is read back as U+FFFD.
         line = json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
         try:
             if self._file is None:
@@ -149,7 +150,7 @@ def _write(file: BinaryIO, line: bytes) -> None:
 
 def _parse(raw: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(raw)
-    except ValueError:  # also covers bytes that are not UTF-8
+        record = parse_json(raw)
+    except ValueError:  # also of bytes that are not UTF-8
         return None
     return record if isinstance(record, dict) else None

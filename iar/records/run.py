@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from benchmark.untrusted import parse_json
 from iar.errors import UserError
 from iar.records.lock import lock
 from iar.records.log import Log
@@ -103,7 +104,7 @@ def _write(file: Path, definition: Mapping[str, Any]) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from error
     except ValueError as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 
+from benchmark.untrusted import parse_json
 from iar.remote import completion, failures
 from iar.remote.completion import Completion
 from iar.remote.endpoint import Endpoint
@@ -86,8 +86,8 @@ class Connection:
 
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return parse_json(content)
+    except ValueError:
         return None
 
 

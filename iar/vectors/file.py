@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from benchmark.untrusted import parse_json
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.vectors.gates import Gates
@@ -27,6 +29,7 @@ from iar.vectors.header import FORMAT_VERSION, VOLATILE
 from iar.vectors.vector_set import HeadVectors, VectorSet
 
 _REMEDY = "make it again with iar.extract"
+_LENGTHS = ("norm.mean", "sigma", "head.norm", "head.sigma")
 _GATE_TENSORS = tuple(field.name for field in fields(Gates) if field.name not in ("categories", "header"))
 _OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "second", "category_weight", "category_vectors")
 
@@ -74,8 +77,12 @@ def read(path: str | Path, loaded: LoadedModel | None = None) -> VectorSet:
             raise UserError(f"{path} is one part of an extraction: put the parts together with iar.vectors merge")
         raise UserError(f"{path} is no vector file of format {FORMAT_VERSION} (its format: {found}): {_REMEDY}")
     for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32:
+            raise UserError(f"vector file {path}: {name} is {str(tensor.dtype)[6:]}, not float32: {_REMEDY}")
         if not tensor.isfinite().all():
             raise UserError(f"vector file {path}: {name} holds NaN or infinity: {_REMEDY}")
+        if name in _LENGTHS and (tensor < 0).any():
+            raise UserError(f"vector file {path}: {name} is negative somewhere, and it is a length: {_REMEDY}")
     try:
         vector_set = _vector_set(tensors, header)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -146,27 +153,42 @@ def _vector_set(tensors: dict[str, Tensor], header: dict[str, str]) -> VectorSet
     heads = None
     if "head.accuracy" in tensors:
         vectors = torch.stack([tensors[f"head.{i}"] for i in places])
-        heads = HeadVectors(vectors, tensors["head.norm"], tensors["head.sigma"], tensors["head.accuracy"])
-    layers = torch.stack([tensors[f"layer.{i}"] for i in places])
-    norm, sigma, separation, accuracy = (tensors[name] for name in ("norm.mean", "sigma", "separation", "accuracy"))
+        found = (_shaped(tensors, name, vectors.shape[:2]) for name in ("head.norm", "head.sigma", "head.accuracy"))
+        heads = HeadVectors(_ranked("head", vectors, 3), *found)
+    layers = _ranked("layer", torch.stack([tensors[f"layer.{i}"] for i in places]), 2)
+    every = ("norm.mean", "sigma", "separation", "accuracy")
+    norm, sigma, separation, accuracy = (_shaped(tensors, name, layers.shape[:1]) for name in every)
     of_gates = {name: value for name, value in header.items() if name.startswith("gate_")}
     rest = {name: value for name, value in header.items() if name not in of_gates}
     gates = _gates(tensors, of_gates, layers.shape) if of_gates else None
     return VectorSet(layers, norm, sigma, separation, accuracy, heads, rest, gates)
 
 
+def _ranked(kind: str, tensor: Tensor, wanted: int) -> Tensor:
+    if tensor.ndim != wanted or not tensor.numel():
+        raise ValueError(f"{kind}.0 has shape {tuple(tensor.shape[1:])}")
+    return tensor
+
+
+def _shaped(tensors: dict[str, Tensor], name: str, shape: Sequence[int]) -> Tensor:
+    if tensors[name].shape != torch.Size(shape):
+        raise ValueError(f"{name} has shape {tuple(tensors[name].shape)} and not {tuple(shape)}")
+    return tensors[name]
+
+
 def _gates(tensors: dict[str, Tensor], header: dict[str, str], shape: tuple[int, ...]) -> Gates:
     """The gates of vectors of this shape, (layers, hidden)."""
-    categories = tuple(json.loads(header["gate_categories"]))
+    categories = parse_json(header["gate_categories"])
+    if not isinstance(categories, list) or not all(isinstance(name, str) for name in categories):
+        raise ValueError("gate_categories is no list of names")
     found = {name: tensors[f"gate.{name}"] for name in _GATE_TENSORS}
-    for name, tensor in found.items():
+    for name in found:
         wanted = (shape[0], *shape[1:] * (name in _OF_HIDDEN))
         wanted = (len(categories), *wanted) if name.startswith("category_") else wanted
         if name == "scores":
             wanted = (shape[0], int(header["gate_unsafe"]) + int(header["gate_benign"]))
-        if tuple(tensor.shape) != wanted:
-            raise ValueError(f"gate.{name} has shape {tuple(tensor.shape)} and not {wanted}")
-    return Gates(categories=categories, header=header, **found)
+        _shaped(tensors, f"gate.{name}", wanted)
+    return Gates(categories=tuple(categories), header=header, **found)
 
 
 def _check(path: Path, vector_set: VectorSet, loaded: LoadedModel) -> None:
@@ -215,7 +237,7 @@ def _is_truncated(path: Path) -> bool:
     if len(data) < 8 + size:
         return True
     try:
-        header = json.loads(data[8 : 8 + size])
+        header = parse_json(data[8 : 8 + size])
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return False

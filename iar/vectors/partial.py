@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from iar.errors import UserError
@@ -55,19 +56,36 @@ def read(path: Path) -> tuple[Statistics, dict[str, str]]:
     if header.get("format_version") != FORMAT:
         raise UserError(f"{path} is no part of an extraction: make parts with iar.extract shard=0/2, shard=1/2")
 
-    def sums(name: str) -> Sums:
-        return Sums(tensors[f"{name}.count"], tensors[f"{name}.total"], tensors[f"{name}.norm"])
-
-    def sample(name: str) -> Sample:
-        return Sample(tensors[f"{name}.keys"], tensors[f"{name}.safe"], tensors[f"{name}.values"])
-
     try:
-        statistics = Statistics(sums("sums"), sample("sample"))
+        for name in ("part", "parts", "n_layers", "seed"):
+            header[name] = str(int(header[name]))
+        layers = int(header["n_layers"])
+        statistics = Statistics(*_read(tensors, "", layers))
         if "head_sums.count" in tensors:
-            statistics.head_sums, statistics.head_sample = sums("head_sums"), sample("head_sample")
-    except KeyError as error:
+            statistics.head_sums, statistics.head_sample = _read(tensors, "head_", layers)
+        header["method"]  # which vectors to make of it
+    except (KeyError, ValueError) as error:
         raise UserError(f"{path} is incomplete ({error}): make it again with iar.extract") from error
     return statistics, header
+
+
+def _read(tensors: dict[str, Tensor], of: str, layers: int) -> tuple[Sums, Sample]:
+    """Sums and sample of the layers (``of`` = "") or heads; a ValueError where they are not those of one extraction."""
+    sums = Sums(*(tensors[f"{of}sums.{name}"] for name in ("count", "total", "norm")))
+    sample = Sample(*(tensors[f"{of}sample.{name}"] for name in ("keys", "safe", "values")))
+    if sums.total.ndim != 3:
+        raise ValueError(f"{of}sums.total has shape {tuple(sums.total.shape)}")
+    (_, sites, width), examples = sums.total.shape, sample.keys.numel()
+    wanted = ((2,), (2, sites, width), (sites,), (examples,), (examples,), (sites, examples, width))
+    found = (sums.count, sums.total, sums.norm, sample.keys, sample.safe, sample.values)
+    kinds = (*[torch.float64] * 3, torch.int64, torch.bool, torch.float32)
+    if [(tuple(one.shape), one.dtype) for one in found] != list(zip(wanted, kinds, strict=True)):
+        raise ValueError(f"{of}sums and {of}sample do not fit one another")
+    if not (sites and width and examples and 0 < layers <= sites and sites % layers == 0):
+        raise ValueError(f"{of}sums of {sites} sites for {layers} layers")
+    if not all(one.isfinite().all() for one in found):
+        raise ValueError("NaN or infinity")
+    return sums, sample
 
 
 def merge(paths: Sequence[Path], estimator: str | None = None) -> VectorSet:
@@ -93,8 +111,9 @@ def merge(paths: Sequence[Path], estimator: str | None = None) -> VectorSet:
         if different := [key for key in header if key not in VOLATILE and header[key] != other.get(key)]:
             raise UserError(f"{path} and {first} are parts of different extractions: they differ in {different[0]}")
     parts = int(header.pop("parts"))
-    if missing := sorted(set(range(parts)) - set(found)):
-        shard = f"{missing[0]}/{parts}"
+    missing = next((part for part in range(parts) if part not in found), None)
+    if missing is not None:
+        shard = f"{missing}/{parts}"
         raise UserError(f"part {shard} is missing: make it with iar.extract shard={shard}")
     for part in sorted(found)[1:]:
         merged = merged.merge(found[part][1])

@@ -188,5 +188,5 @@ def test_bad_data_is_one_clear_line(tmp_path):
     with pytest.raises(DataError, match="problem 2: answer 2 is not one of its choices"):
         scienceqa.load(root)
     (root / "problems.json").write_text('{"1": ')
-    with pytest.raises(DataError, match=r"problems.json is not JSON"):
+    with pytest.raises(DataError, match=r"problems.json: not JSON"):
         scienceqa.load(root)

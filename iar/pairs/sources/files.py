@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.untrusted import parse_json
 from iar.errors import UserError
 
 
@@ -33,16 +33,17 @@ def items_of(path: Path) -> list[tuple[str, Any]]:
     text = text_of(path)
     try:
         if text.lstrip().startswith("["):
-            return [(f"{path}[{index}]", item) for index, item in enumerate(json.loads(text))]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+            return [(f"{path}[{index}]", item) for index, item in enumerate(parse_json(text))]
+    except ValueError as error:
+        raise UserError(f"{path}:{getattr(error, 'lineno', 1)}: not JSON ({getattr(error, 'msg', error)})") from error
     items = []
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 is no line end in JSON
         if line.strip():
             try:
-                items.append((f"{path}:{number}", json.loads(line)))
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}:{number}: not JSON ({error.msg}); expected one object a line") from error
+                items.append((f"{path}:{number}", parse_json(line)))
+            except ValueError as error:
+                reason = getattr(error, "msg", error)
+                raise UserError(f"{path}:{number}: not JSON ({reason}); expected one object a line") from error
     return items
 
 

@@ -72,7 +72,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
             for item in batch.to_pylist():
                 yield f"{path}[{index}]", item
                 index += 1
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:  # ValueError: text that is not UTF-8
         raise UserError(f"cannot read pairs file {path}: {str(error).splitlines()[0]}") from error
 
 

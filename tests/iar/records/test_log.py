@@ -13,13 +13,20 @@ from iar.records import Log
 
 
 def test_records_come_back_in_order_and_unchanged(tmp_path):
-    records = [{"a": 1, "text": "two\nlines \u2028 \ud800 é"}, {"b": [1.5, None, True]}]
+    records = [{"a": 1, "text": "two\nlines \u2028 é"}, {"b": [1.5, None, True]}]
     log = Log(tmp_path / "new" / "x.jsonl")
     assert log.read() == []
     for record in records:
         log.append(record)
     assert Log(log.path).read() == records
     assert log.path.read_bytes().count(b"\n") == 2
+
+
+def test_a_lone_surrogate_is_no_text(tmp_path):
+    """No file, path or terminal takes one, so nothing behind the log has to."""
+    log = Log(tmp_path / "x.jsonl")
+    log.append({"text": "a \ud800 b \ud83d\ude00"})
+    assert Log(log.path).read() == [{"text": "a \ufffd b \U0001f600"}]
 
 
 @pytest.mark.parametrize("tail", [b'{"b": 2', b'{"b": 2, "c": "x\n', b"\x00\x00\x00", b"\xff\xfe", b"17"])
