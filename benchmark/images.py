@@ -17,11 +17,7 @@ def problem(path: Path) -> str | None:
     Looks only at the file's existence and header, so thousands of files cost seconds; a file whose pixels
     break off later still fails when it is decoded.
     """
-<<<<<<< HEAD
-    if not path.exists():
-=======
-    if not os.path.isfile(path):  # `Path.is_file` raises on a name that is too long
->>>>>>> 13ce656 (Every reader ends in a value or one line: JSON of bounded depth, xlsx without formulas, vectors of the right kind; a fuzz test)
+    if not os.path.exists(path):  # `Path.exists` raises on a name that is too long
         return f"missing image: {path}"
     try:
         with drawing.opened(path):
