@@ -8,6 +8,7 @@ import torch
 
 from iar.errors import UserError
 from iar.revision import Configuration, best_heads, directions
+from iar.revision.methods import METHODS
 from iar.vectors import VectorSet
 
 
@@ -161,3 +162,15 @@ def test_rules_stand_at_their_layers(vectors: VectorSet, random_gates: Any) -> N
         assert (found.blocks, found.gate, dict(found.layers)) == ((1, 4), None, {})
         added = found.rules[4].added(torch.randn(3, 32))
         assert added.shape == (3, 32) and added.isfinite().all()
+
+
+def test_a_rule_may_stand_behind_a_gate(vectors: VectorSet, random_gates: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = dataclasses.replace(METHODS["ablation"], name="sometimes", gated=True, positions=("last", "generated"))
+    monkeypatch.setitem(METHODS, "sometimes", row)
+    known = dataclasses.replace(vectors, gates=random_gates())
+    found = directions(Configuration("sometimes", (2, 4), 1.0, threshold=0.7), known)
+    assert found.gate is not None and (found.gate.layer, found.gate.threshold, found.blocks) == (2, 0.7, (2, 4))
+    plain = directions(Configuration("ablation", (2, 4), 1.0), vectors)
+    hidden = torch.randn(3, 32, generator=torch.Generator().manual_seed(4))
+    for layer in (2, 4):
+        assert torch.equal(found.rules[layer].added(hidden), plain.rules[layer].added(hidden))
