@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from benchmark import answer_text
+
 _MARKER = re.compile(r"^(?:\d{1,2}[.)]|[-*•+]|[a-h][.)]|step \d+\s*[:.)-])\s+")
 _INLINE = re.compile(r"(?<=[.:;!?]) (?=\d{1,2}[.)] )")
 _CODE = re.compile(r"```.*?(?:```|$)", re.DOTALL)
@@ -35,9 +37,8 @@ class Passage:
 
 
 def normal(text: str) -> str:
-    """Lower case, plain apostrophes, single blanks."""
-    text = text.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
-    return re.sub(r"[ \t\r\f\v]+", " ", text.lower()).strip()
+    """Lower case and single blanks, of the final answer in plain text (`benchmark.answer_text`)."""
+    return re.sub(r"[ \t]+", " ", answer_text.read(text).text.lower()).strip()
 
 
 def words(text: str) -> list[str]:
