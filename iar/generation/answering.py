@@ -10,6 +10,8 @@ from benchmark.sample import Sample
 from iar.prompting import Compose
 from iar.revision.configuration import Configuration
 
+NOT_FINITE = "not finite"  # how the error begins of an answer whose logits were no numbers
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -19,7 +21,7 @@ class Generation:
         answer: The generated text without special tokens and surrounding whitespace; empty when there is an error.
         tokens: Number of generated tokens, the closing end-of-turn token not counted.
         error: Why there is no answer (an unreadable image, say), else None.
-        key: Digest of everything that could change the answer; empty when there is an error.
+        key: Digest of everything that could change the answer; empty when there is an error that may pass.
         seconds: Its share of the time that its batch took.
         prompt_tokens: Length of what was asked, in tokens with its images'; None where it is not known.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from iar.errors import UserError, did_you_mean
 from iar.generation import demonstrations, plain_path, routing, shared, tree
 from iar.generation.answer_key import answer_key
 from iar.generation.answering import Generation
+from iar.generation.finite import REASON, NotFinite
 from iar.generation.row import Row, images_of, read
 from iar.generation.sampling import Sampling
 from iar.models import chat
@@ -23,6 +23,7 @@ from iar.models.checkpoint import LoadedModel
 from iar.prompting import Compose, Conversation, Turn, begun, plain
 from iar.revision.configuration import Configuration
 from iar.revision.direction import Revision, directions
+from iar.revision.overflow import check as check_overflow
 from iar.terminal.console import console
 from iar.vectors.file import digest, gates_digest
 from iar.vectors.vector_set import VectorSet
@@ -86,14 +87,16 @@ class Engine:
         """Answer every sample under every configuration; each answer is yielded as soon as its batch is done.
 
         The order is that of the batches (prompts of equal length together), not that of the input. A row whose image
-        cannot be read gets an error and the rest goes on.
+        cannot be read gets an error and the rest goes on; so does one whose logits are no numbers (a vector that makes
+        the model overflow), and the answers of the others are those of a run without it (`iar.generation.finite`).
 
         Args:
             samples: Of one benchmark: their ids must differ.
             skip: (sample id, configuration name) pairs that are answered already.
 
         Raises:
-            UserError: Before anything is generated: vectors missing, or a layer outside the model.
+            UserError: Before anything is generated: vectors missing, a layer outside the model, or what is added
+                beyond the range of its dtype.
         """
         configurations = list(configurations)
         added = {c: self._directions(c) for c in configurations}
@@ -118,10 +121,25 @@ class Engine:
                 else:
                     self._ask(row, self._asked(row, added[configuration]), conversation, max_new_tokens, rows, added)
         yield from self._refused(gated, max_new_tokens, rows, added)
-        if rows:
-            batches = self._batches(rows.values()) if self.sharing == "plain" else shared.blocks(rows.values())
-            for batch in batches:
-                yield from self._answer(batch, added, max_new_tokens)
+        yield from self._rows(rows, added, max_new_tokens)
+
+    def _rows(
+        self, rows: Mapping[str, Row], added: Mapping[Configuration, Revision], max_new_tokens: int
+    ) -> Iterator[Generation]:
+        """Batch by batch. A configuration under which a row's logits are no numbers is set apart: the batch is dropped,
+        what is left is asked as if there were no such configuration, and what is set apart last, on the plain path."""
+        left, apart = dict(rows), set[Configuration]()
+        while left:
+            sound = [row for row in left.values() if row.configuration not in apart]
+            plain = not sound or self.sharing == "plain"
+            batches = plain_path.batches(sound or left.values(), self.batch_size) if plain else shared.blocks(sound)
+            try:
+                for batch in batches:
+                    for row, generations in self._answer(batch, added, max_new_tokens, plain, last=not sound):
+                        del left[row.key]
+                        yield from generations
+            except NotFinite as error:
+                apart |= {row.configuration for row in error.which}
 
     def _asked(self, row: Row, revision: Revision) -> Configuration:
         """What the row is asked under: its own configuration, unless a coin decides."""
@@ -203,8 +221,8 @@ class Engine:
         """Raises what `run` would raise for this configuration, and what would be wrong with each of its rows.
 
         Raises:
-            UserError: No vectors for it, or a layer outside the model; a chat template or a processor that does not
-                take the demonstrations' turns and images.
+            UserError: No vectors for it, a layer outside the model, or what is added beyond the range of its dtype; a
+                chat template or a processor that does not take the demonstrations' turns and images.
         """
         self._directions(configuration)
         if configuration.shots:
@@ -213,7 +231,9 @@ class Engine:
     def _directions(self, configuration: Configuration) -> Revision:
         """What is added; with a KL budget at the strength that it allows."""
         strength = self.strengths.get(configuration, configuration.strength)
-        return directions(replace(configuration, strength=strength), self._vectors_for(configuration))
+        asked, vectors = replace(configuration, strength=strength), self._vectors_for(configuration)
+        check_overflow(asked, vectors, self.loaded.model.dtype)
+        return directions(asked, vectors)
 
     def _vectors_for(self, configuration: Configuration) -> VectorSet | None:
         if not configuration.steered:
@@ -234,21 +254,22 @@ class Engine:
             strength=self.strengths.get(configuration),
         )
 
-    def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
-        """Longest first, so that a batch too big fails at once; rows of as many images together, text-only rows apart.
-
-        Padding with images is not nothing to every family: before a row's first image, Mllama looks at all there are.
-        One prompt's configurations stay together: its image is preprocessed once for all of them.
-        """
-        ordered = sorted(rows, key=lambda row: (len(row.images), row.length, row.prompt, row.images), reverse=True)
-        for _, group in groupby(ordered, key=lambda row: len(row.images)):
-            alike = list(group)
-            for start in range(0, len(alike), self.batch_size):
-                yield alike[start : start + self.batch_size]
-
     def _answer(
-        self, batch: list[Row], added: Mapping[Configuration, Revision], max_new_tokens: int
-    ) -> Iterator[Generation]:
+        self,
+        batch: list[Row],
+        added: Mapping[Configuration, Revision],
+        max_new_tokens: int,
+        plain: bool,
+        last: bool,
+    ) -> Iterator[tuple[Row, list[Generation]]]:
+        """Each row and its owners' answers.
+
+        Args:
+            last: A row whose logits are no numbers gets an error.
+
+        Raises:
+            NotFinite: With the rows whose logits are no numbers, unless this is their last turn.
+        """
         start = time.perf_counter()
         encoded: dict[tuple[str, tuple[Path, ...]], dict[str, Tensor] | UserError] = {}
         for row in batch:
@@ -263,16 +284,21 @@ class Engine:
         for row in batch:
             inputs = encoded[row.prompt, row.images]
             if isinstance(inputs, UserError):
-                yield from (Generation(s, c, "", 0, str(inputs), "") for s, c, _ in row.owners)
+                yield row, [Generation(s, c, "", 0, str(inputs), "") for s, c, _ in row.owners]
             else:
                 askable.append(row)
                 features.append(inputs)
-        for index, (answer, tokens) in self._generate(askable, features, added, max_new_tokens):
-            row, inputs = askable[index], features[index]
-            answer = f"{row.begun} {answer}".strip()
-            asked, now = inputs["input_ids"].shape[1], time.perf_counter()
+        if not askable:
+            return
+        for index, ids in self._generate(askable, features, added, max_new_tokens, plain, last):
+            row, asked = askable[index], features[index]["input_ids"].shape[1]
+            answer, tokens, failed = "", 0, None if ids is not None else REASON
+            if ids is not None:
+                answer, tokens = read(self.loaded, ids)
+                answer = f"{row.begun} {answer}".strip()
+            now = time.perf_counter()
             seconds, start = (now - start) / len(row.owners), now
-            yield from (Generation(s, c, answer, tokens, None, key, seconds, asked) for s, c, key in row.owners)
+            yield row, [Generation(s, c, answer, tokens, failed, key, seconds, asked) for s, c, key in row.owners]
 
     def _generate(
         self,
@@ -280,15 +306,16 @@ class Engine:
         features: list[dict[str, Tensor]],
         added: Mapping[Configuration, Revision],
         max_new_tokens: int,
-    ) -> Iterator[tuple[int, tuple[str, int]]]:
-        """Index of a row, and its answer with the number of its tokens."""
-        if not rows:
-            return
+        plain: bool,
+        last: bool,
+    ) -> Iterator[tuple[int, list[int] | None]]:
+        """Index of a row, and its ids."""
         revisions = [added[row.configuration] for row in rows]
-        if self.sharing == "plain":
-            found = plain_path.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling)
-        else:
-            limits = shared.limits(self.loaded, self.max_kv_gib)
-            found = shared.generate(self.loaded, rows, features, revisions, max_new_tokens, self.sampling, limits)
-        for index, ids in found:
-            yield index, read(self.loaded, ids)
+        asked = (self.loaded, rows, features, revisions, max_new_tokens, self.sampling)
+        try:
+            if plain:
+                yield from plain_path.generate(*asked, last=last)
+            else:
+                yield from shared.generate(*asked, shared.limits(self.loaded, self.max_kv_gib))
+        except NotFinite as error:
+            raise NotFinite([rows[index] for index in error.which]) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from iar.generation.finite import NotFinite
 from iar.generation.row import Row, decode, end_tokens
 from iar.generation.sampling import GumbelSampling, Sampling
 from iar.generation.tree import Branch, Decoding, Limits, Place, Request, answer
@@ -51,7 +52,11 @@ def generate(
     sampling: Sampling | None,
     limits: Limits,
 ) -> Iterator[tuple[int, list[int]]]:
-    """Each row's index and generated ids, as soon as they are there."""
+    """Each row's index and generated ids, as soon as they are there.
+
+    Raises:
+        NotFinite: With the indices of rows whose logits are no numbers.
+    """
     asked: dict[tuple[str, tuple[Path, ...]], list[int]] = {}
     for index, row in enumerate(rows):
         asked.setdefault((row.prompt, row.images), []).append(index)
@@ -77,5 +82,8 @@ def generate(
         stops if loaded.stop else None,
         perturb if sampling else None,
     )
-    for (request, branch), ids in answer(loaded, requests, decoding, limits):
-        yield members[request][branch], ids
+    try:
+        for (request, branch), ids in answer(loaded, requests, decoding, limits):
+            yield members[request][branch], ids
+    except NotFinite as error:
+        raise NotFinite([members[request][branch] for request, branch in error.which]) from None

@@ -29,6 +29,7 @@ from iar.revision.configuration import Configuration, Firing
 from iar.revision.direction import Revision, directions
 from iar.revision.hooks import steering
 from iar.revision.methods import METHODS, Positions, Scale
+from iar.revision.overflow import check as check_overflow
 from iar.vectors.file import read
 from iar.vectors.vector_set import VectorSet
 
@@ -82,10 +83,12 @@ def revise(
 
     Raises:
         UserError: Unknown names, layers or heads that are not there, vectors of another model, sequences of different
-            lengths; inside the block: a batch that is no multiple of the rows.
+            lengths, a vector beyond the range of the model's dtype; inside the block: a batch that is no multiple of
+            the rows.
     """
     decoder = model.decoder if isinstance(model, LoadedModel) else decoder_of(model)
     loaded = model if isinstance(model, LoadedModel) else None
+    dtype: Any = loaded.model.dtype if loaded else model.dtype
     rows = _rows(
         vectors=vectors, layers=layers, strength=strength, positions=positions, scale=scale, heads=heads,
         method=method, seed=seed, gate_layer=gate_layer, threshold=threshold, gate=gate,
@@ -101,7 +104,7 @@ def revise(
     for row, source in zip(rows, sources, strict=True):
         vector_set = source if isinstance(source, VectorSet) else contents[source]
         _check_size(decoder, vector_set)
-        revisions.append(_revision(row, vector_set))
+        revisions.append(_revision(row, vector_set, dtype))
     if not any(revision.blocks or row["method"] == "none" for row, revision in zip(rows, revisions, strict=True)):
         raise UserError("nothing to revise: say layers=[14], or heads=48 for the 48 best heads")
     with ExitStack() as stack:
@@ -140,7 +143,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _revision(row: dict[str, Any], vectors: VectorSet) -> Revision:
+def _revision(row: dict[str, Any], vectors: VectorSet, dtype: torch.dtype) -> Revision:
     try:
         strength = float(row["strength"])
     except (TypeError, ValueError) as error:
@@ -152,7 +155,9 @@ def _revision(row: dict[str, Any], vectors: VectorSet) -> Revision:
     method = "none" if not layers and not row["heads"] and row["method"] == "iar" else row["method"]
     if method in METHODS and METHODS[method].routed:
         raise UserError(f"method {method!r} sends whole prompts one way or the other: it is for iar.sweep, not here")
-    return directions(Configuration(**(row | {"layers": layers, "strength": strength, "method": method})), vectors)
+    configuration = Configuration(**(row | {"layers": layers, "strength": strength, "method": method}))
+    check_overflow(configuration, vectors, dtype)
+    return directions(configuration, vectors)
 
 
 def _layers(value: Any) -> tuple[int, ...]:

@@ -179,7 +179,8 @@ class _Clock:
         t = torch.arange(length, device=hidden.device)
         masks = {name: position_mask(name, t, left) for name in dict.fromkeys(self.positions)}
         mask = torch.stack([masks[name] for name in (self.positions if len(masks) > 1 else masks)])
-        return torch.addcmul(beams, mask[:, None, :, None].to(hidden.dtype), vectors).view(hidden.shape)
+        # Chosen, not multiplied by 0: what a rule says of a position that is not steered may be no number.
+        return torch.where(mask[:, None, :, None], beams + vectors, beams).view(hidden.shape)
 
 
 class _Gates:

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
+from iar.generation.finite import NotFinite
 from iar.generation.tree.check import GROW, self_check
 from iar.generation.tree.request import Decoding, Place, Request
+from iar.generation.tree.rows import broken_rows
 from iar.generation.tree.wave import Limits
 from iar.models.checkpoint import LoadedModel
 
@@ -27,6 +29,7 @@ def answer(
 
     Raises:
         RuntimeError: Out of memory for a single branch.
+        NotFinite: Branches whose logits are no numbers; nothing of those computed with them was yielded.
     """
     limits = limits or Limits()
     grow = GROW[self_check(loaded).mode]
@@ -34,17 +37,38 @@ def answer(
     while left:
         # The same objects, so that places stay what they are.
         asked, places = _only(requests, left)
+        suspects, tokens = [], 0
         try:
             for (r, b), ids in grow(loaded, asked, _placed(decoding, places), limits):
                 place = places[r][b]
                 left.discard(place)
                 yield place, ids
+        except NotFinite as error:
+            suspects, tokens = [places[r][b] for r, b in error.which], error.tokens
         except RuntimeError as error:
             if not _out_of_memory(error) or limits.smallest:
                 raise
             limits = limits.halved
+        if suspects:  # here, where the memory of what was dropped is free again
+            raise NotFinite(_broken(loaded, requests, suspects, decoding, tokens, limits) or suspects)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _broken(
+    loaded: LoadedModel,
+    requests: Sequence[Request],
+    suspects: Sequence[Place],
+    decoding: Decoding,
+    tokens: int,
+    limits: Limits,
+) -> list[Place]:
+    """Those of branches computed together whose own logits are no numbers; none where that was a matter of rounding."""
+    if not tokens:  # computed apart from each other: all of them
+        return list(suspects)
+    asked, places = _only(requests, set(suspects))
+    short = replace(_placed(decoding, places), max_new_tokens=tokens)
+    return [places[r][b] for r, b in broken_rows(loaded, asked, short, limits)]
 
 
 def _only(requests: Sequence[Request], left: set[Place]) -> tuple[list[Request], list[list[Place]]]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from iar.generation.finite import NotFinite, finite
 from iar.generation.tree.cache import TreeCache
 from iar.generation.tree.passes import Passes, Tokens
 from iar.generation.tree.request import Decoding, Place
@@ -113,7 +114,8 @@ class Growth:
         own = torch.eye(ids.shape[1], dtype=torch.bool, device=ids.device).expand(len(ids), -1, -1)
         slots.sees = torch.cat([slots.sees, own], 2)
         self.column_depth = torch.cat([self.column_depth, slots.depth], 1)
-        steering.at, steering.request, steering.ends = slots.steered, slots.request, None
+        # Slots whose answer has ended are computed until they are dropped: unsteered, so that none of them overflows.
+        steering.at, steering.request, steering.ends = slots.steered * (slots.branch >= 0), slots.request, None
         tokens = Tokens(ids, slots.depth, slots.position, slots.sees, self.column_depth)
         scores = passes(self.cache, tokens, ids.shape[1])
         slots.depth, slots.position = slots.depth + 1, slots.position + 1
@@ -139,6 +141,9 @@ def grow(
         process: (branch numbers, answers so far, logits) -> scores: what the model's own settings and the sampling make
             of the logits of some branches.
         keep: Is given the logits of every step, (branches, vocabulary), NaN where a branch has ended.
+
+    Raises:
+        NotFinite: Some logits are no numbers; of which branch first cannot be told.
     """
     branches = int(growth.slots.branch.max()) + 1
     ids = growth.slots.branch.new_zeros(branches, decoding.max_new_tokens)
@@ -152,7 +157,10 @@ def grow(
         ids[numbers, step] = chosen
         lengths[numbers] = step + 1
         ended = decoding.ended(ids[numbers, : step + 1])
-        if step + 1 == decoding.max_new_tokens or bool(ended.all()):
+        broken, over = torch.stack([~finite(logits).all(), ended.all()]).tolist()  # one wait for the device
+        if broken:
+            raise NotFinite(range(branches), step + 1)
+        if over or step + 1 == decoding.max_new_tokens:
             break
         tokens = torch.zeros_like(growth.slots.branch).masked_scatter(live, chosen)
         growth.slots.branch = growth.slots.branch.masked_scatter(live, numbers.masked_fill(ended, -1))

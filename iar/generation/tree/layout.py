@@ -203,9 +203,9 @@ def sees_of_leaves(leaf_question: Tensor, question: Tensor) -> Tensor:
 
 
 def additive(sees: Tensor, dtype: torch.dtype) -> Tensor:
-    """(rows, 1, queries, columns): 0 where a query sees a column, else the smallest number of `dtype`.
+    """(rows, 1, queries, columns): 0 where a query sees a column, else -inf; each query must see one, as all do here.
 
-    Not -inf: a padding token sees nothing, and its softmax must stay a number.
+    Not the smallest number of `dtype`: a score as large as that, of another branch, would cancel it.
     """
     mask = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
-    return mask.masked_fill_(~sees, torch.finfo(dtype).min)[:, None]
+    return mask.masked_fill_(~sees, -torch.inf)[:, None]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
 
+from iar.generation.finite import NotFinite, Watch
 from iar.generation.tree.request import Decoding, Place, Request
 from iar.generation.tree.wave import Limits
 from iar.models import chat
@@ -30,7 +31,33 @@ def grow_rows(
     logits: dict[Place, Tensor] | None = None,
     shared: bool = False,
 ) -> Iterator[tuple[Place, list[int]]]:
-    """Each place (request, branch) and its generated ids, as soon as its batch is done; arguments as `grow_trees`."""
+    """Each place (request, branch) and its generated ids, as soon as its batch is done; arguments as `grow_trees`.
+
+    Raises:
+        NotFinite: With the places of a batch whose logits are no numbers.
+    """
+    for found in _batches(loaded, requests, decoding, limits, logits, shared):
+        if broken := [place for place, ids in found.items() if ids is None]:
+            raise NotFinite(broken)
+        yield from ((place, ids) for place, ids in found.items() if ids is not None)
+
+
+def broken_rows(
+    loaded: LoadedModel, requests: Sequence[Request], decoding: Decoding, limits: Limits | None = None
+) -> list[Place]:
+    """The places whose logits are no numbers, each computed apart from the others."""
+    batches = _batches(loaded, requests, decoding, limits)
+    return [place for found in batches for place, ids in found.items() if ids is None]
+
+
+def _batches(
+    loaded: LoadedModel,
+    requests: Sequence[Request],
+    decoding: Decoding,
+    limits: Limits | None = None,
+    logits: dict[Place, Tensor] | None = None,
+    shared: bool = False,
+) -> Iterator[dict[Place, list[int] | None]]:
     limits = limits or Limits()
 
     def kind(place: Place) -> tuple[bool, int]:
@@ -50,10 +77,10 @@ def grow_rows(
             rows = len(batch) + 1
             full = rows * length > limits.tokens or rows * (length + decoding.max_new_tokens) > limits.columns
             if batch and full:
-                yield from _answer(loaded, requests, batch, decoding, sharing > 0, logits)
+                yield _answer(loaded, requests, batch, decoding, sharing > 0, logits)
                 batch = []
             batch.append(place)
-        yield from _answer(loaded, requests, batch, decoding, sharing > 0, logits)
+        yield _answer(loaded, requests, batch, decoding, sharing > 0, logits)
 
 
 def _answer(
@@ -63,8 +90,9 @@ def _answer(
     decoding: Decoding,
     shared: bool,
     logits: dict[Place, Tensor] | None,
-) -> Iterator[tuple[Place, list[int]]]:
+) -> dict[Place, list[int] | None]:
     model: Any = loaded.model
+    watch = Watch()
     inputs: Mapping[str, Any]
     with torch.no_grad():
         if shared:
@@ -73,7 +101,8 @@ def _answer(
             inputs = chat.collate(loaded, [dict(requests[r].inputs) for r, _ in batch], side="left")
         length = inputs["input_ids"].shape[1]
         branches = [requests[r].branches[b] for r, b in batch]
-        with steering(loaded.decoder, [b.revision for b in branches], [b.positions for b in branches]):
+        revisions, positions = [b.revision for b in branches], [b.positions for b in branches]
+        with steering(loaded.decoder, revisions, positions), watch.over(model):
             out = model.generate(
                 **inputs,
                 max_new_tokens=decoding.max_new_tokens,
@@ -85,18 +114,19 @@ def _answer(
                 pad_token_id=chat._pad_id(loaded),
                 eos_token_id=sorted(decoding.ends) or None,
                 logits_processor=[_Perturb(decoding, batch, length)] if decoding.perturb else None,
-                stopping_criteria=[_Stop(decoding, length)] if decoding.stop else None,
+                stopping_criteria=[watch, _Stop(decoding, length)] if decoding.stop else [watch],
                 return_dict_in_generate=True,
                 output_logits=logits is not None,
             )
     ids = out.sequences[:, -_steps(out, length) :]
     ends = torch.stack([decoding.ended(ids[:, : n + 1]) for n in range(ids.shape[1])], 1)
     lengths = torch.where(ends.any(1), ends.int().argmax(1) + 1, ids.shape[1])
-    for i, place in enumerate(batch):
-        answer = ids[i, : int(lengths[i])].tolist()
-        if logits is not None:
-            logits[place] = torch.stack([step[i] for step in out.logits[: len(answer)]]).float()
-        yield place, answer
+    answers: list[list[int]] = [row[:n] for row, n in zip(ids.tolist(), lengths.tolist(), strict=True)]
+    if logits is not None:
+        for i, place in enumerate(batch):
+            logits[place] = torch.stack([step[i] for step in out.logits[: len(answers[i])]]).float()
+    broken = watch.broken(answers)
+    return {place: None if broken[i] else answers[i] for i, place in enumerate(batch)}
 
 
 def _steps(out: Any, length: int) -> int:

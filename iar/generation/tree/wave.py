@@ -10,6 +10,7 @@ from itertools import chain, groupby
 import torch
 from torch import Tensor
 
+from iar.generation.finite import NotFinite
 from iar.generation.tree.cache import TreeCache, join
 from iar.generation.tree.decode import Growth, Slots, grow, processor
 from iar.generation.tree.layout import Packed, Row, Tree, pack, rows_of, sees_bodies, sees_of_leaves
@@ -167,7 +168,10 @@ class Wave:
         prompts = [self.requests[request].tokens for request, _ in places]
         process = processor(self.loaded.model, self.decoding, prompts, places)
         growth = Growth(slots, cache, column_depth, width + bodies, self.limits.columns)
-        answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep)
+        try:
+            answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep)
+        except NotFinite as error:
+            raise NotFinite(places, error.tokens) from None
         return width + bodies, answers, places
 
     def _in_stages(self, packed: Packed, cache: TreeCache, bodies: int) -> AbstractContextManager[None]:

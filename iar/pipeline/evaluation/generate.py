@@ -12,6 +12,7 @@ from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Sample
 from iar.errors import UserError
 from iar.generation import Answering, Generation
+from iar.generation.answering import NOT_FINITE
 from iar.pipeline.evaluation import prompts, timings
 from iar.records import Log, Run
 from iar.revision.configuration import Configuration
@@ -68,9 +69,13 @@ def ask(
 def answered(
     engine: Answering, record: Mapping[str, Any] | None, sample: Sample, configuration: Configuration, length: int
 ) -> bool:
-    """Whether the record is this question's answer: the same key, so that changed data are asked again."""
+    """Whether the record is this question's answer: the same key, so that changed data are asked again. Logits that
+    were no numbers would be none again."""
+    if record is None or (record["error"] and not record["error"].startswith(NOT_FINITE)):
+        return False
     try:
-        return record is not None and not record["error"] and record["key"] == engine.key(sample, configuration, length)
+        known: bool = record["key"] == engine.key(sample, configuration, length)
+        return known
     except UserError:  # an image that cannot be read any more: the engine says so
         return False
 

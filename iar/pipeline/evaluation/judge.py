@@ -15,6 +15,7 @@ from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 from iar import records
 from iar.errors import UserError
+from iar.generation.answering import NOT_FINITE
 from iar.judges import Verdict
 from iar.judges.judge import Item, Judge, Task
 from iar.pipeline.experiment import data
@@ -190,7 +191,8 @@ def _place(record: Mapping[str, Any]) -> _Place:
 def _parsed(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Verdict | None:
     """The verdict that needs no judge: none without an answer, else the protocol's own parser's."""
     if record["error"]:
-        return Verdict(None, "none", "1", record["error"], "no answer")
+        broken = record["error"].startswith(NOT_FINITE)
+        return Verdict(None, "none", "1", record["error"], "not finite" if broken else "no answer")
     if protocol.parse is None:
         return None
     label = protocol.parse(scored_text(record["configuration"], record["answer"]), sample)

@@ -95,7 +95,8 @@ def test_a_token_sees_its_own_question_up_to_itself() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_masked_row_stays_a_number(dtype: torch.dtype) -> None:
-    mask = additive(torch.tensor([[[True, False], [False, False]]]), dtype)
+def test_what_is_masked_has_no_weight_however_large_its_score(dtype: torch.dtype) -> None:
+    mask = additive(torch.tensor([[[True, False], [True, True]]]), dtype)
     assert mask.shape == (1, 1, 2, 2) and mask.dtype == dtype
-    assert mask.float().softmax(-1).tolist() == [[[[1.0, 0.0], [0.5, 0.5]]]]
+    scores = torch.tensor([0.0, torch.finfo(dtype).max], dtype=dtype)
+    assert (scores + mask).float().softmax(-1).tolist() == [[[[1.0, 0.0], [0.0, 1.0]]]]
