@@ -17,6 +17,7 @@ from iar.errors import UserError
 from iar.generation import Engine, Generation
 from iar.generation.finite import REASON, NotFinite, Watch, finite
 from iar.generation.tree import Branch, Decoding, Request, answer
+from iar.generation.tree.sweep import grow_trees
 from iar.models import LoadedModel, chat, load
 from iar.revision import Configuration
 from iar.revision.direction import Revision
@@ -157,6 +158,21 @@ def test_a_branch_is_found_among_those_it_spoils(tiny: LoadedModel, samples: lis
     with pytest.raises(NotFinite) as error:
         list(answer(tiny, requests, Decoding(NEW)))
     assert sorted(error.value.which) == [(0, 1), (1, 1)]
+
+
+def test_an_answer_that_has_ended_breaks_no_other(tiny: LoadedModel, samples: list[Sample]) -> None:
+    """It is computed on for a while: its second token would be no number."""
+    big = torch.zeros(32)
+    big[3] = 2e38
+    ways = [Branch(Revision()), Branch(Revision({2: big, 4: big}), "generated")]
+    request = Request(chat.encode_rendered(tiny, chat.render(tiny, samples[3].prompt, 0), []), ways)
+
+    def stop(answers: Tensor) -> Tensor:
+        return torch.tensor([False, answers.shape[1] == 1][: len(answers)])
+
+    found = dict(grow_trees(tiny, [request], Decoding(NEW, stop=stop)))
+    alone = dict(grow_trees(tiny, [Request(request.inputs, ways[:1])], Decoding(NEW)))
+    assert found == {(0, 0): alone[0, 0], (0, 1): alone[0, 0][:1]}
 
 
 def test_a_row_that_breaks_behind_its_end_is_sound() -> None:

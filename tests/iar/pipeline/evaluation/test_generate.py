@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 import benchmark
 from benchmark.sample import Loaded, Sample
 from iar.generation import Engine
 from iar.pipeline.evaluation import generate, prompts, timings
+from iar.generation.finite import REASON
 from iar.prompting.composer import Composer
 from iar.records import Run
 from iar.revision.configuration import Configuration
@@ -84,6 +88,19 @@ def test_apart_each_configuration_has_batches_of_its_own_and_what_they_took_adds
         "prompt-brief": 2,
         "cot": 2,
     }
+
+
+def test_logits_that_were_no_numbers_are_not_asked_for_again(asked, engine, compose, tmp_path):
+    run = Run.open(tmp_path / "run", {})
+    engine.loaded = dataclasses.replace(engine.loaded, model=copy.deepcopy(engine.loaded.model))
+    engine.loaded.model.get_input_embeddings().weight.data.fill_(torch.inf)
+    cfg = settings(compose)
+    generate.ask(run, engine, cfg, asked, [NONE])
+    records = run.log("generations").read()
+    assert [r["error"] for r in records] == [REASON] * 2 and all(r["key"] for r in records)
+    assert all(generate.answered(engine, r, s, NONE, 5) for r, s in zip(records, asked["pope"].samples, strict=True))
+    generate.ask(run, engine, cfg, asked, [NONE])
+    assert run.log("generations").read() == records
 
 
 def test_what_was_timed_before_an_error_is_kept(asked, engine, compose, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmark.sample import Loaded, Outcome, Sample
+from iar.generation.finite import REASON
 from iar.judges import Verdict
 from iar.judges.judge import Item
 from iar.judges.panel import Panel
@@ -90,6 +91,14 @@ def test_what_is_judged_is_not_judged_again_but_what_failed_for_now_is(run):
         assert len(by.asked) == (3 if failures is lasting else 6)
     judge.judge(run, ASKED, Scripted(EVERY))
     assert [r["label"] for r in run.log("verdicts").read()] == ["answer", "refusal", "warning", "yes", None]
+
+
+def test_logits_that_were_no_numbers_are_a_reason_of_their_own(run):
+    with run.log("generations") as log:
+        log.append(record("vscbench", "v3", "", "iar-L2-x9", error=REASON))
+    verdicts.judge(run, ASKED, Scripted(EVERY))
+    last = run.log("verdicts").read()[-1]
+    assert (last["label"], last["judge"], last["failure"], last["reason"]) == (None, "none", "not finite", REASON)
 
 
 def test_an_interrupted_judge_goes_on(run):
