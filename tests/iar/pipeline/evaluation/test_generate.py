@@ -15,8 +15,8 @@ import torch
 import benchmark
 from benchmark.sample import Loaded, Sample
 from iar.generation import Engine
-from iar.pipeline.evaluation import generate, prompts, timings
 from iar.generation.finite import REASON
+from iar.pipeline.evaluation import generate, prompts, timings
 from iar.prompting.composer import Composer
 from iar.records import Run
 from iar.revision.configuration import Configuration

@@ -96,7 +96,7 @@ def test_what_is_judged_is_not_judged_again_but_what_failed_for_now_is(run):
 def test_logits_that_were_no_numbers_are_a_reason_of_their_own(run):
     with run.log("generations") as log:
         log.append(record("vscbench", "v3", "", "iar-L2-x9", error=REASON))
-    verdicts.judge(run, ASKED, Scripted(EVERY))
+    judge.judge(run, ASKED, Scripted(EVERY))
     last = run.log("verdicts").read()[-1]
     assert (last["label"], last["judge"], last["failure"], last["reason"]) == (None, "none", "not finite", REASON)
 
