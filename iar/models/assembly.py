@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import transformers
 from torch import Tensor
 from transformers import PreTrainedConfig
 from transformers.utils import is_protobuf_available, is_sentencepiece_available
 
 from iar.errors import UserError
+from iar.models import whole
 
 # Fields of a language model's config that authors' own configs share with transformers'.
 TEXT_FIELDS = (
@@ -39,28 +39,17 @@ def build(
     Raises:
         UserError: A weight is missing, left over, or of another shape than the config says.
     """
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity(transformers.logging.CRITICAL)  # its report of misfits becomes our one line
-    try:
-        model, info = model_class.from_pretrained(
-            None, config=config, state_dict=weights, ignore_mismatched_sizes=True, output_loading_info=True, **options
-        )
-    finally:
-        transformers.logging.set_verbosity(verbosity)
-    for what, names in (
-        ("lacks weights", info["missing_keys"]),
-        (f"has weights that {name} has no place for", info["unexpected_keys"]),
-        ("has weights of another shape than its config says", {name for name, *_ in info["mismatched_keys"]}),
-    ):
-        if names:
-            raise UserError(f"{folder} {what}: {listed(names)}")
+    whole.refuse_integers(str(folder), (key for key, value in weights.items() if not value.is_floating_point()))
+    left: set[str] = set()
+
+    def load(**how: Any) -> Any:
+        model, info = model_class.from_pretrained(None, config=config, state_dict=weights, **options, **how)
+        left.update(info["unexpected_keys"])
+        return model, info
+
+    model = whole.load_whole(load, str(folder))
+    whole.refuse(str(folder), f"has weights that {name} has no place for", left)
     return model
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first five names, and how many more there are."""
-    every = sorted(names)
-    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
 
 
 def need_sentencepiece(file: Path) -> None:

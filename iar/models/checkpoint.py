@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers.utils import is_peft_available
 
 from iar.errors import UserError, did_you_mean
-from iar.models import clock, source, tokens
+from iar.models import clock, source, tokens, whole
 from iar.models.decoder import Decoder, decoder_of
 from iar.models.original_internvl import is_original_internvl, load_original_internvl
 from iar.models.original_llava import is_original, load_original
@@ -126,8 +129,8 @@ def load(
         base: Folder or hub id of a LoRA checkpoint's base model, for LLaVA's original layout only.
 
     Raises:
-        UserError: An unknown name, no such folder or hub model, a package missing, or a model without a supported
-            decoder.
+        UserError: An unknown name, no such folder or hub model, a package missing, a checkpoint that is not whole
+            (`iar.models.whole`), or a model without a supported decoder.
     """
     if template is not None and template not in TEMPLATES:
         raise UserError(f"unknown template {template!r}: {did_you_mean(template, TEMPLATES)} (null: the model's own)")
@@ -150,8 +153,13 @@ def load(
         elif is_original_internvl(raw):
             model, processor = load_original_internvl(source.local_copy(path, revision), **place)
         else:
+            if folder and (folder / "adapter_config.json").is_file() and not is_peft_available():
+                raise UserError(f"{folder} holds an adapter beside its weights: pip install peft, or merge it first")
             model, processor = _load_auto(name, revision, trust_remote_code is True, place)
-    except (OSError, ValueError, ImportError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (
+        *(OSError, ValueError, ImportError, AttributeError, RuntimeError, SafetensorError),
+        *(LookupError, TypeError, EOFError, struct.error, pickle.UnpicklingError),  # what damaged files lead to
+    ) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if "trust_remote_code" in str(error):
             way_out = "read that code, then say model.trust_remote_code=true"
@@ -166,6 +174,7 @@ def load(
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"cannot use device {device!r}: {str(error).splitlines()[0]} (try device=cpu)") from error
     model.eval().requires_grad_(False)
+    whole.check_values(model, name, dtype)
     if template is not None:
         _set_template(processor, template, name)
         choices["template"] = template
@@ -220,9 +229,14 @@ def _load_auto(
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if revision is not None:
         options["revision"] = revision
+    if (folder := source.cached(name, revision)) is not None:
+        whole.check_pickles(folder)
     auto = class_of(AutoConfig.from_pretrained(name, **options), trust_remote_code)
     processor = load_processor(name, **options)
-    return auto.from_pretrained(name, **options, **place), processor
+    model = whole.load_whole(partial(auto.from_pretrained, name), name, **options, **place)
+    if (folder := source.cached(name, revision)) is not None:
+        whole.check_types(model, folder)
+    return model, processor
 
 
 def class_of(config: PreTrainedConfig, trusted: bool) -> Any:

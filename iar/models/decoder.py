@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,8 @@ def decoder_of(model: PreTrainedModel) -> Decoder:
     heads cannot be told apart still has its blocks: see `Decoder.require_heads`.
 
     Raises:
-        UserError: No such list, or one of another length, or an encoder-decoder; the message names what was looked at.
+        UserError: No such list, one of another length or with one block twice, or an encoder-decoder; the message
+            names what was looked at.
     """
     name = type(model).__name__
     config = _text_config(model)
@@ -85,12 +86,19 @@ def decoder_of(model: PreTrainedModel) -> Decoder:
             f"{path} (found in {where}) has {len(layers)} blocks, but the text config says "
             f"{config.num_hidden_layers}: this architecture is not supported"
         )
+    if twice := _twice(layers):
+        raise UserError(
+            f"{path} (found in {where}) holds one block at the places {twice[0]} and {twice[1]}: steering one would "
+            "steer the other, so this model is refused"
+        )
     types = getattr(config, "layer_types", None) or [None] * len(layers)
     ends = [
         None if kind == "linear_attention" else _attention_end(block, config.hidden_size)
         for block, kind in zip(layers, types, strict=True)
     ]
     try:
+        if twice := _twice(end and end[1] for end in ends):
+            raise LookupError(f"blocks {twice[0]} and {twice[1]} share their attention output projection")
         heads, head_size = _heads(config, [end for end in ends if end])
     except LookupError as error:
         kinds = ", ".join(sorted({type(block).__name__ for block in layers}))
@@ -98,6 +106,15 @@ def decoder_of(model: PreTrainedModel) -> Decoder:
         return Decoder(layers, config.hidden_size, path, (None,) * len(layers), 0, 0, problem)
     projections = tuple(end and end[1] for end in ends)
     return Decoder(layers, config.hidden_size, path, projections, heads, head_size)
+
+
+def _twice(modules: Iterable[nn.Module | None]) -> tuple[int, int] | None:
+    """The places of the first module that stands in a list twice."""
+    first: dict[int, int] = {}
+    for place, module in enumerate(modules):
+        if module is not None and first.setdefault(id(module), place) != place:
+            return first[id(module)], place
+    return None
 
 
 def _text_config(model: PreTrainedModel) -> Any:

@@ -43,11 +43,12 @@ from transformers import (
 )
 
 from iar.errors import UserError
-from iar.models.assembly import TEXT_FIELDS, build, listed
+from iar.models.assembly import TEXT_FIELDS, build
 from iar.models.internlm2_tokenizer import internlm2_tokenizer
 from iar.models.processor import no_video
 from iar.models.templates import jinja
 from iar.models.weight_files import Progress, read_weights
+from iar.models.whole import listed
 
 _MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of ImageNet
 _END = "<|im_end|>"

@@ -42,11 +42,12 @@ from transformers import (
 )
 
 from iar.errors import UserError
-from iar.models.assembly import TEXT_FIELDS, build, listed, need_sentencepiece
+from iar.models.assembly import TEXT_FIELDS, build, need_sentencepiece
 from iar.models.lora import merge_lora
 from iar.models.source import local_copy
 from iar.models.templates import IMAGE_TOKEN
 from iar.models.weight_files import Progress, read_weights
+from iar.models.whole import listed
 
 CLIP = "openai/clip-vit-large-patch14-336"  # the tower of every LLaVA-1.5; its settings are known without a download
 _CLIP_SIZES: dict[str, Any] = dict(

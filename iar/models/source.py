@@ -57,10 +57,18 @@ def local_copy(path: str | Path, revision: str | None = None, setting: str = "mo
     return Path(snapshot_download(str(path), revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"]))
 
 
+def cached(path: str, revision: str | None) -> Path | None:
+    """The folder itself, or that of a hub repository in the cache; None if it is not there."""
+    if Path(path).is_dir():
+        return Path(path)
+    found = try_to_load_from_cache(path, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def commit_of(repo: str, revision: str | None) -> str:
     """The commit that a loaded hub model came from: the cache keeps each under its own name."""
-    cached = try_to_load_from_cache(repo, "config.json", revision=revision)
-    return Path(cached).parent.name if isinstance(cached, str) else revision or "main"
+    found = try_to_load_from_cache(repo, "config.json", revision=revision)
+    return Path(found).parent.name if isinstance(found, str) else revision or "main"
 
 
 def digests(folder: Path) -> dict[str, str]:
