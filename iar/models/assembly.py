@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,8 @@ def build(
         UserError: A weight is missing, left over, or of another shape than the config says.
     """
     whole.refuse_integers(str(folder), (key for key, value in weights.items() if not value.is_floating_point()))
-    left: set[str] = set()
-
-    def load(**how: Any) -> Any:
-        model, info = model_class.from_pretrained(None, config=config, state_dict=weights, **options, **how)
-        left.update(info["unexpected_keys"])
-        return model, info
-
-    model = whole.load_whole(load, str(folder))
-    whole.refuse(str(folder), f"has weights that {name} has no place for", left)
-    return model
+    load = partial(model_class.from_pretrained, None, config=config, state_dict=weights)
+    return whole.load_whole(load, str(folder), all_of=name, **options)
 
 
 def need_sentencepiece(file: Path) -> None:

@@ -21,11 +21,15 @@ _BLOCK = re.compile(r"(.*\.(?:layers|h|layer)\.)(\d+)\.")
 _ADAPTER = re.compile(r"\.(lora_[AB]|lora_embedding_[AB]|base_layer|modules_to_save)\b")
 
 
-def load_whole(load: Callable[..., Any], where: str, **options: Any) -> Any:
+def load_whole(load: Callable[..., Any], where: str, all_of: str = "", **options: Any) -> Any:
     """The model that ``load`` (a ``from_pretrained``) makes, all of its parameters read from the checkpoint.
 
     Weights that are tied to others and buffers that the class computes may be absent; weights of other parts (a second
     head, old buffers) may be left over, but not those of blocks that the config does not count, nor an adapter's.
+
+    Args:
+        all_of: Name of a model class that must take all weights: none may be left over.
+        options: For ``load``.
 
     Raises:
         UserError: Weights are missing, of another shape than the config says, or left over as above; they are named.
@@ -40,6 +44,7 @@ def load_whole(load: Callable[..., Any], where: str, **options: Any) -> Any:
     refuse(where, "lacks weights", (name for name in info["missing_keys"] if name in named))
     refuse(where, "has weights of another shape than its config says", (name for name, *_ in info["mismatched_keys"]))
     left = set(info["unexpected_keys"])
+    refuse(where, f"has weights that {all_of} has no place for", left if all_of else ())
     refuse(where, "has an adapter that is not merged", (name for name in left if _ADAPTER.search(name)))
     refuse(where, "has blocks that its config does not count", (name for name in left if _beyond(name, named)))
     return model

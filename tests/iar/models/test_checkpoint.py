@@ -10,6 +10,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, CLIPVisionConfig, Phi4MultimodalConfig
 
 from iar.errors import UserError
@@ -94,6 +95,9 @@ def remote_code(folder: Path, tiny_folder: Path) -> Path:
     }
     config["auto_map"] = {"AutoConfig": "own.OwnConfig", "AutoModelForImageTextToText": "own.OwnModel"}
     (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")  # transformers' new names: it knows no old ones of a new family
+    weights["lm_head.weight"] = weights.pop("language_model.lm_head.weight")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 

@@ -177,3 +177,27 @@ def test_a_config_that_says_too_little_is_refused() -> None:
     model.config.get_text_config = several
     with pytest.raises(UserError, match="no single text config in LlamaForCausalLM: Multiple"):
         decoder_of(model)
+
+
+@pytest.mark.parametrize("places", [(0, 1), (0, 2), (1, 2)])
+def test_a_block_that_stands_twice_is_refused(places: tuple[int, int]) -> None:
+    model = llama()
+    model.model.layers[places[1]] = model.model.layers[places[0]]
+    with pytest.raises(UserError, match=rf"model\.layers .* one block at the places {places[0]} and {places[1]}"):
+        decoder_of(model)
+
+
+def test_blocks_that_share_their_attention_have_no_heads() -> None:
+    """Steering a head of one would steer the other's; the blocks themselves are two."""
+    model = llama()
+    model.model.layers[2].self_attn = model.model.layers[0].self_attn
+    decoder = decoder_of(model)
+    assert len(decoder) == 3
+    with pytest.raises(UserError, match="blocks 0 and 2 share their attention output projection"):
+        decoder.require_heads()
+
+
+def test_blocks_that_share_weights_are_two_blocks() -> None:
+    model = llama()
+    model.model.layers[1].mlp.up_proj.weight = model.model.layers[0].mlp.up_proj.weight
+    assert len(decoder_of(model)) == 3
