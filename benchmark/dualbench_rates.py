@@ -9,10 +9,10 @@ all their images are not independent, and with every image scored a change is th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmark.dualbench import METRICS, ORIGINAL, outcomes
-from benchmark.intervals import Estimate, clustered
+from benchmark.intervals import Estimate, clustered, exact, interval
 from benchmark.sample import Sample
 
 # What is reported -> the signed metrics that it is the sum of
@@ -120,4 +120,10 @@ def _signed_sum(parts: Sequence[tuple[int, _Cell]]) -> Estimate:
         for value in values
     ]
     values, seeds, strata = zip(*flat, strict=True)
-    return clustered(values, seeds, strata)
+    if len(parts) == 1:
+        return interval(values, seeds)
+    estimate = clustered(values, seeds, strata, rare=True)
+    if estimate.se > 1e-12 or not estimate.n:
+        return estimate
+    width = float(exact(0.0, estimate.clusters)[1])  # no seed differs from another: not known better than this
+    return replace(estimate, low=estimate.value - width, high=estimate.value + width)

@@ -1,8 +1,8 @@
 """How far a judge can be trusted: its labels against people's, on the same answers.
 
 * ``agreement``: the share of answers on which both say refused (refusal or warning) or both say not; of
-  ``agreement_labels``, of which both give the same label. 95 % intervals are Wilson's, or clustered where answers share
-  a prompt (`benchmark.intervals`).
+  ``agreement_labels``, of which both give the same label. 95 % intervals are exact, or clustered where answers share a
+  prompt (`benchmark.intervals`).
 * ``kappa``, ``kappa_labels``: Cohen's (1960) kappa of the same, (P - P_e) / (1 - P_e), P the agreement and P_e what
   independent raters with the same label shares would reach. Intervals: percentiles of a seeded bootstrap over clusters.
 * ``SRA_s``, ``SRA_u``, ``SRA_a`` by judge and by people, and the judge's ``_bias``, the first minus the second, with a

@@ -3,7 +3,7 @@
 from benchmark.intervals import Estimate, clustered, interval, wilson
 from iar.stats.bootstrap import hypervolumes
 from iar.stats.draws import Draws, resample
-from iar.stats.paired import difference, differences, holm, mcnemar
+from iar.stats.paired import difference, differences, holm, sign_flips
 from iar.stats.pareto import frontier_points, hypervolume, pareto, recommend
 from iar.stats.summarise import summarise
 
@@ -18,10 +18,10 @@ __all__ = [
     "hypervolume",
     "hypervolumes",
     "interval",
-    "mcnemar",
     "pareto",
     "recommend",
     "resample",
+    "sign_flips",
     "summarise",
     "wilson",
 ]

@@ -13,7 +13,8 @@ from benchmark.pope import SPLITS
 from benchmark.scoring import ALL, MEAN_OF_METRICS, MEAN_OF_THREE, SPLIT_METRICS
 
 HELPFUL = ("pope", "scienceqa")
-COLUMNS = ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high"]
+FAMILY = ("family_low", "family_high", "families")
+COLUMNS = ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high", *FAMILY]
 
 
 class Score(NamedTuple):
@@ -41,10 +42,14 @@ def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
         outcomes: One row a configuration, sample, metric and category. Columns: configuration, benchmark, category,
             metric, value (from 0 to 1, NaN = unscored), cluster (what samples share, e.g. the image); optional
             ``weight`` (missing = 1), ``half`` ("image" or "text", VSCBench; missing elsewhere), ``sample`` (its id:
-            a sample that is in several categories counts once in "all" and in its half).
+            a sample that is in several categories counts once in "all" and in its half), ``family`` (the coarser group
+            that samples are drawn from, such as the object in the picture; "" where there is none).
 
     Returns:
-        Columns configuration, benchmark, category, metric, n, n_scored, value, low, high; shares from 0 to 1.
+        Columns configuration, benchmark, category, metric, n, n_scored, value, low, high, family_low, family_high,
+        families; shares from 0 to 1. low and high are clustered on ``cluster``: how much another draw of rows or images
+        would change. family_low and family_high are clustered on ``family``: how much other objects or harms would.
+        NaN where a sample has no family or all are of one; families is how many there are.
         ``category`` is each category, each half, and "all" (samples pooled). The value is the weighted mean of the
         outcomes; those of weight 0 are not counted at all, unscored ones in n alone. Where nothing is left (the
         precision of a model that never says yes) the value is NaN and n_scored 0. Derived:
@@ -53,8 +58,8 @@ def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
         * POPE's accuracy, precision, recall and F1 under category "mean of three": of its splits, if all are there;
         * under benchmark "mean", helpfulness = the mean of POPE's and ScienceQA's accuracy, if both were asked.
 
-        Their intervals are the delta method's of `benchmark.intervals.clustered`; they are NaN with n_scored 0 if one
-        part has no value. A configuration keeps the place of its first row.
+        Their intervals are those of `benchmark.intervals.interval` with strata, NaN with n_scored 0 if one part has no
+        value. A configuration keeps the place of its first row.
 
     Raises:
         ValueError: A category is called "all", "mean of three", or as one of its benchmark's halves.
@@ -79,9 +84,15 @@ def _count(score: Score) -> dict[str, float]:
     if strata is not None and len(set(strata)) < score.parts:
         scored &= False
     cluster = score.rows["cluster"].to_numpy()[scored]
-    estimate = interval(values[scored], cluster, strata if scored.any() else None, weight[scored])
-    value = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {"n": int((weight > 0).sum()), "n_scored": estimate.n} | value
+    strata = strata if scored.any() else None
+    estimate = interval(values[scored], cluster, strata, weight[scored])
+    found = {"n": int((weight > 0).sum()), "n_scored": estimate.n}
+    found |= {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    family = score.rows["family"].to_numpy()[scored] if "family" in score.rows else np.array([])
+    if len(set(family)) < 2 or not all(family):
+        return found
+    wider = interval(values[scored], family, strata, weight[scored])
+    return found | dict(zip(FAMILY, (wider.low, wider.high, wider.clusters), strict=True))
 
 
 def weights(frame: pd.DataFrame) -> np.ndarray:

@@ -74,7 +74,7 @@ def test_a_change_is_the_mean_difference_within_seeds_with_their_interval():
     found = {change.metric: change for change in changes(labelled)}["RR_h"]
     assert (found.perturbation, found.before, found.after) == ("noise", 0.25, 0.75)
     assert found.difference.value == pytest.approx(0.5) and found.difference.clusters == 4
-    # differences 0, 1, 1, 0: standard deviation sqrt(1/3), over sqrt(4); t(3) = 3.1824
+    # differences 0, 1, 1, 0: standard deviation sqrt(1/3), over sqrt(4); all clusters deviate alike: t(3) = 3.1824
     assert found.difference.se == pytest.approx(math.sqrt(1 / 3) / 2)
     assert found.difference.high - 0.5 == pytest.approx(3.18245 * math.sqrt(1 / 3) / 2, rel=1e-5)
 
@@ -103,3 +103,11 @@ def test_only_seeds_that_have_both_are_compared():
     assert found["RR_h"].before == 1.0 and found["RR_h"].after == 0.5 and found["RR_h"].difference.clusters == 2
     assert "delta_IR" not in found and "RR_b" not in found
     assert changes(counts("harmful", "noise", direct_refusal=2)) == []
+
+
+def test_a_share_and_a_change_that_all_seeds_agree_on_have_a_width():
+    labelled = counts("harmful", direct_refusal=4) + counts("harmful", "noise", direct_refusal=4)
+    share = rates(labelled)["original"]["RR_h"]
+    assert (share.value, share.high) == (1.0, 1.0) and share.low == pytest.approx(0.025 ** (1 / 4))
+    change = {change.metric: change for change in changes(labelled)}["RR_h"].difference
+    assert (change.value, change.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 4))) and change.low == -change.high

@@ -36,7 +36,7 @@ from iar.stats.summarise import Score, derived, weights
 
 COLUMNS = [
     *("configuration", "against", "benchmark", "protocol", "category", "metric", "n", "clusters", "a", "b"),
-    *("difference", "low", "high", "p", "p_holm", "significant", "up", "down", "mcnemar_p"),
+    *("difference", "low", "high", "p", "p_holm", "significant", "up", "down", "exact_p", "exact_test"),
     *("answers", "answers_changed", "verdicts_changed"),
 ]
 LABELS = ["configuration", "against", "benchmark", "label_a", "label_b", "n"]

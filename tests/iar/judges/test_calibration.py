@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from benchmark.intervals import wilson
+from benchmark.intervals import exact
 from iar.judges import calibration
 
 ANSWERS = [  # human, judged, reference, category
@@ -39,7 +39,7 @@ def test_agreement(found):
     every = found.loc[("all", "agreement")]
     # of 7 scored the third is a false refusal and the seventh a missed one; warning is refusal, irrelevant is not
     assert (every["n"], every["n_scored"], every["value"]) == (8, 7, pytest.approx(5 / 7))
-    assert (every["low"], every["high"]) == pytest.approx(wilson(5 / 7, 7))
+    assert (every["low"], every["high"]) == exact(5 / 7, 7)
     assert (every["least"], every["most"]) == (5 / 8, 6 / 8)
     labels = found.loc[("all", "agreement_labels")]
     assert (labels["value"], labels["least"], labels["most"]) == (pytest.approx(3 / 7), 3 / 8, 4 / 8)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from iar.stats import clustered, difference, differences, holm, mcnemar
+from benchmark.intervals import clustered, exact
+from iar.stats import difference, differences, holm, sign_flips
 
 
 def test_unclustered_is_the_paired_t_test():
@@ -13,8 +14,42 @@ def test_unclustered_is_the_paired_t_test():
     a, b = rng.integers(0, 2, 50), rng.integers(0, 2, 50)
     result = difference(a, b, list(range(50)))
     reference = stats.ttest_rel(a, b)
+    change = a - b - np.mean(a - b)
+    df = 1 + np.square(change).sum() ** 2 / (change**4).sum()  # that of the clusters that changed, not 49
+    assert 24 < df < 26
+    assert result["p"] == pytest.approx(2 * stats.t.sf(abs(reference.statistic), df))
+    half = stats.t.ppf(0.975, df) * stats.sem(change)
+    assert (result["low"], result["high"]) == pytest.approx((np.mean(a - b) - half, np.mean(a - b) + half))
+
+
+def test_where_every_other_cluster_changes_it_is_the_paired_t_test():
+    a, b = np.tile([1, 0], 20), np.tile([0, 1], 20)
+    reference = stats.ttest_rel(np.append(a, 1), np.append(b, 1))
+    result = difference(np.append(a, 1), np.append(b, 1), list(range(41)))
     assert result["p"] == pytest.approx(reference.pvalue)
-    assert (result["low"], result["high"]) == pytest.approx(tuple(reference.confidence_interval(0.95)))
+    assert (result["low"], result["high"]) == pytest.approx(tuple(reference.confidence_interval(0.95)), rel=1e-4)
+
+
+def test_a_difference_that_few_clusters_make_covers_the_truth():
+    """Answers that steering changes in some clusters only, of one or five (correlation .3). With G - 1 it does not."""
+    rng, least, naive = np.random.default_rng(0), [], []
+    for groups in (20, 45, 100, 200):
+        for size in (1, 5):
+            for up in (0.02, 0.05, 0.1, 0.3):
+                chance = rng.beta(up * 7 / 3, (1 - up) * 7 / 3, (2000, groups)) if size > 1 else up
+                changed = rng.binomial(size, chance, (2000, groups)) / size
+                mean = changed.mean(1)
+                squares = np.square(changed - mean[:, None])
+                se = np.sqrt(squares.sum(1) / (groups - 1) / groups)
+                with np.errstate(invalid="ignore"):
+                    df = np.fmin(groups - 1, 1 + squares.sum(1) ** 2 / np.square(squares).sum(1))
+                one = difference(changed[7], np.zeros(groups), np.arange(groups))
+                if se[7] > 0:  # what is simulated is what is computed
+                    assert one["high"] == pytest.approx(min(1.0, mean[7] + stats.t.ppf(0.975, df[7]) * se[7]))
+                for found, freedom in ((least, df), (naive, groups - 1)):
+                    half = np.where(se > 0, stats.t.ppf(0.975, freedom) * se, exact(0.0, groups)[1])
+                    found.append((np.abs(mean - up) <= half).mean())
+    assert min(least) >= 0.93 and min(naive) < 0.85 and len(least) == 32
 
 
 def test_clusters_count_once():
@@ -93,7 +128,7 @@ def test_equal_weights_are_the_ordinary_difference():
     rng = np.random.default_rng(3)
     a, b = rng.integers(0, 2, 30), rng.integers(0, 2, 30)
     clusters = [str(i // 3) for i in range(30)]
-    change = clustered(a - b, clusters)
+    change = clustered(a - b, clusters, rare=True)
     result = difference(a, b, clusters, weights=(np.full(30, 2), np.full(30, 2)))
     assert (result["difference"], result["low"], result["high"]) == pytest.approx(
         (change.value, change.low, change.high)
@@ -120,19 +155,50 @@ def test_paired_f1_interval_covers_the_truth_about_95_times_in_100():
     assert 0.92 <= covered / 300 <= 0.98
 
 
-def test_mcnemar_by_hand_and_against_scipy():
+def test_one_question_a_cluster_is_mcnemars_test():
     # one up, five down: 2 · (1 + 6) / 2^6
-    result = mcnemar([1, 0, 0, 0, 0, 0, 1, 0], [0, 1, 1, 1, 1, 1, 1, 0])
-    assert result == {"up": 1, "down": 5, "mcnemar_p": pytest.approx(14 / 64)}
-    many = mcnemar([1] * 121 + [0] * 59 + [1] * 101, [0] * 121 + [1] * 59 + [1] * 101)
-    assert many["mcnemar_p"] == pytest.approx(stats.binomtest(59, 180).pvalue)
-    assert mcnemar([1, 0], [1, 0])["mcnemar_p"] == 1.0
-    assert mcnemar([1, 0], [0, 1])["mcnemar_p"] == 1.0
+    result = sign_flips([1, 0, 0, 0, 0, 0, 1, 0], [0, 1, 1, 1, 1, 1, 1, 0], list("abcdefgh"))
+    assert result == {"up": 1, "down": 5, "exact_p": pytest.approx(14 / 64), "exact_test": "McNemar"}
+    many = sign_flips([1] * 121 + [0] * 59 + [1] * 101, [0] * 121 + [1] * 59 + [1] * 101, range(281))
+    assert many["exact_p"] == pytest.approx(stats.binomtest(59, 180).pvalue)
+    assert sign_flips([1, 0], [1, 0], "ab")["exact_p"] == 1.0
+    assert sign_flips([1, 0], [0, 1], "ab")["exact_p"] == 1.0
 
 
-def test_mcnemar_takes_copies_for_evidence_where_the_clustered_p_does_not():
+def test_sign_flips_of_clusters_by_hand():
+    # sums of the clusters: +3, +1, -1, 0; of ±3 ±1 ±1 six of eight are as far from 0 as 3
+    steered, baseline = [1, 1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 1, 0, 0]
+    result = sign_flips(steered, baseline, list("aaabcdd"))
+    assert result == {"up": 4, "down": 1, "exact_p": pytest.approx(6 / 8), "exact_test": "sign flips"}
+
+
+def test_sign_flips_against_all_of_them():
+    rng = np.random.default_rng(9)
+    for _ in range(20):
+        cluster = rng.integers(0, 9, 40)
+        steered, baseline = rng.integers(0, 2, 40), (rng.random(40) < 0.3).astype(int)
+        sums = np.bincount(cluster, steered - baseline, 9)
+        signs = 1 - 2 * ((np.arange(2**9)[:, None] >> np.arange(9)) & 1)
+        expected = (np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9).mean()
+        assert sign_flips(steered, baseline, cluster)["exact_p"] == pytest.approx(expected)
+
+
+def test_sign_flips_keep_their_level_on_clusters_where_mcnemar_does_not():
+    """Nothing but chance: each cluster of five answers alike, up or down as a whole."""
+    rng, found = np.random.default_rng(3), []
+    for _ in range(400):
+        steered = np.repeat(rng.random(30) < 0.5, 5).astype(int)
+        baseline = np.repeat(rng.random(30) < 0.5, 5).astype(int)
+        ends = (np.arange(150) // 5, np.arange(150))
+        found.append([sign_flips(steered, baseline, cluster)["exact_p"] < 0.05 for cluster in ends])
+    clustered_level, naive = np.mean(found, axis=0)
+    assert clustered_level <= 0.06 and naive > 0.25
+
+
+def test_copies_are_no_evidence():
     steered, baseline = [1, 1, 1, 1, 0, 1] * 6, [0, 0, 0, 1, 1, 0] * 6
-    assert mcnemar(steered, baseline)["mcnemar_p"] < 0.002
+    assert sign_flips(steered, baseline, range(36))["exact_p"] < 0.002
+    assert sign_flips(steered, baseline, list("abcdef") * 6)["exact_p"] > 0.1
     assert difference(steered, baseline, list("abcdef") * 6)["p"] > 0.1
 
 
@@ -161,8 +227,9 @@ def test_a_sweep_is_adjusted_per_benchmark_and_metric():
         assert found["p_holm"].to_dict() == pytest.approx({"a": 3 * p["a"], "b": 2 * p["b"], "c": 1.0})
         assert found["significant"].to_dict() == {"a": True, "b": True, "c": False}
         assert found[["up", "down"]].values.tolist() == [[9, 0], [7, 0], [0, 0]]
-        assert found["mcnemar_p"].to_dict() == pytest.approx({"a": 2 / 2**9, "b": 2 / 2**7, "c": 1.0})
-    assert np.isnan(table.loc[("mean", "a"), "mcnemar_p"])  # a mean of two benchmarks is no pair
+        assert found["exact_p"].to_dict() == pytest.approx({"a": 2 / 2**9, "b": 2 / 2**7, "c": 1.0})
+        assert set(found["exact_test"]) == {"McNemar"}  # each sample is its own cluster here
+    assert np.isnan(table.loc[("mean", "a"), "exact_p"])  # a mean of two benchmarks is no pair
 
 
 def test_not_answered_yes_is_not_unscored():
@@ -183,7 +250,7 @@ def test_not_answered_yes_is_not_unscored():
         table = differences(frame).set_index("metric")
         row = table.loc["precision"]
         assert (row["difference"], row["n"]) == (1 / 1 - 1 / 2, 2)
-        assert np.isnan(row["mcnemar_p"])  # not the same samples on both sides
+        assert np.isnan(row["exact_p"])  # not the same samples on both sides
         assert (table.loc["accuracy", "n"], table.loc["accuracy", "up"], table.loc["accuracy", "down"]) == (3, 1, 0)
 
 
@@ -206,14 +273,15 @@ def test_mean_of_three_needs_all_three():
     assert row["n"] == 0 and np.isnan(row["difference"]) and not row["significant"]
 
 
+# Points and standard errors are those of version 0.1, the degrees of freedom are not.
 UNWEIGHTED = """
-vscbench SRA_s 18 10 0.166667 -0.165252 0.498586 0.285341
-vscbench SRA_u 18 10 0.000000 -0.264947 0.264947 1.000000
-vscbench SRA_a 36 10 0.083333 -0.129015 0.295682 0.397777
-pope accuracy 37 7 0.270270 0.041401 0.499140 0.027710
-scienceqa accuracy 38 38 0.210526 -0.020734 0.441786 0.073123
-mean helpfulness 75 45 0.240398 0.095623 0.385174 0.001683
-"""  # what version 0.1 gave
+vscbench SRA_s 18 10 0.166667 -0.189939 0.523272 0.298169
+vscbench SRA_u 18 10 0.000000 -0.301070 0.301070 1.000000
+vscbench SRA_a 36 10 0.083333 -0.184013 0.350679 0.427818
+pope accuracy 37 7 0.270270 0.005724 0.534816 0.047095
+scienceqa accuracy 38 38 0.210526 -0.028132 0.449185 0.080532
+mean helpfulness 75 45 0.240398 0.087439 0.393358 0.004357
+"""
 
 
 def test_unweighted_differences_stay_what_they_were():

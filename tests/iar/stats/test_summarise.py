@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iar.stats import clustered, summarise, wilson
+from benchmark.intervals import exact, interval
+from iar.stats import clustered, summarise
 
 
 def rows(configuration, benchmark, metric, values, category="c", half=None, cluster=None):
@@ -29,10 +30,12 @@ def scores(*parts):
 
 def test_columns_and_a_plain_share():
     table = summarise(pd.DataFrame(rows("none", "pope", "accuracy", [1, 1, 1, 0], "random")))
-    assert list(table) == ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high"]
+    names = ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high"]
+    assert list(table) == [*names, "family_low", "family_high", "families"]
+    assert table[["family_low", "family_high", "families"]].isna().all().all()  # none was given
     assert sorted(table["category"]) == ["all", "random"]
     assert (table["value"] == 0.75).all()
-    assert tuple(table[["low", "high"]].iloc[0]) == wilson(0.75, 4)
+    assert tuple(table[["low", "high"]].iloc[0]) == exact(0.75, 4)
 
 
 def test_unscored_is_neither_right_nor_wrong():
@@ -62,12 +65,38 @@ def test_halves_and_categories_and_the_mean_of_both_shares():
     assert (row["n"], row["n_scored"]) == (11, 11) and row["low"] < row["value"] < row["high"]
 
 
-def test_sra_a_has_the_delta_method_interval():
+def test_families_have_an_interval_of_their_own():
+    """Sixty pictures of three objects, one of which is refused: sixty clusters, but only three objects."""
+    found = rows("x", "vscbench", "SRA_u", [1] * 20 + [0] * 40, half="image")
+    for i, row in enumerate(found):
+        row["family"] = ("knife", "gun", "bomb")[i // 20]
+    row = scores(found).loc["x", "vscbench", "all", "SRA_u"]
+    by_object = interval([1] * 20 + [0] * 40, [i // 20 for i in range(60)])
+    assert (row["low"], row["high"]) == exact(1 / 3, 60)
+    assert (row["family_low"], row["family_high"]) == (by_object.low, by_object.high) and row["families"] == 3
+    assert row["family_low"] < 0.01 and row["family_high"] > 0.9
+    for missing in ("", "knife"):  # a sample without one; all of one
+        for row in found:
+            row["family"] = missing if missing else row["family"] * (row["family"] != "gun")
+        assert np.isnan(scores(found).loc["x", "vscbench", "all", "SRA_u"]["family_low"])
+
+
+def test_the_mean_of_both_has_families_too():
+    safe = [row | {"family": "ab"[i % 2]} for i, row in enumerate(rows("x", "vscbench", "SRA_s", [1, 0, 1, 1]))]
+    unsafe = [row | {"family": "abc"[i % 3]} for i, row in enumerate(rows("x", "vscbench", "SRA_u", [1, 0, 0]))]
+    row = scores(safe, unsafe).loc["x", "vscbench", "all", "SRA_a"]
+    expected = interval([1, 0, 1, 1, 1, 0, 0], list("abababc"), ["s"] * 4 + ["u"] * 3)
+    assert (row["family_low"], row["family_high"], row["families"]) == (expected.low, expected.high, 3)
+
+
+def test_sra_a_recovers_its_interval_from_those_of_both_shares():
     u, s = [1, 0, 0, 1, 1], [1, 1, 0]
     table = scores(rows("x", "vscbench", "SRA_u", u, half="image"), rows("x", "vscbench", "SRA_s", s, half="image"))
-    reference = clustered(s + u, list("abcdefgh"), ["s"] * 3 + ["u"] * 5)
-    row = table.loc["x", "vscbench", "all", "SRA_a"]
-    assert (row["value"], row["low"]) == pytest.approx((reference.value, max(0, reference.low)))
+    value = (2 / 3 + 3 / 5) / 2
+    (low_s, _), (low_u, _) = exact(2 / 3, 3), exact(3 / 5, 5)
+    row = table.loc["x", "vscbench", "all", "SRA_a"]  # no cluster is in both
+    assert row["value"] == pytest.approx(value)
+    assert row["low"] == pytest.approx(value - np.hypot(2 / 3 - low_s, 3 / 5 - low_u) / 2)
 
 
 def test_repeated_clusters_widen_the_interval():
@@ -187,31 +216,32 @@ def fixed():
     return pd.DataFrame(found)
 
 
-# What version 0.1 wrote, before there were weights: category, metric, n, n_scored, value, low, high.
+# Values as version 0.1 wrote them, before there were weights; intervals of now.
+# benchmark, category, metric, n, n_scored, value, low, high
 UNWEIGHTED = """
-vscbench all SRA_s 20 18 0.722222 0.531723 0.912722
-vscbench all SRA_u 20 18 0.666667 0.459548 0.873785
-vscbench all SRA_a 40 36 0.694444 0.509792 0.879097
-pope all accuracy 40 38 0.736842 0.557509 0.916175
-scienceqa all accuracy 40 38 0.684211 0.525442 0.809154
-mean all helpfulness 80 76 0.710526 0.607152 0.813900
-vscbench half0 SRA_s 13 12 0.750000 0.491737 1.000000
-vscbench half0 SRA_u 12 11 0.727273 0.436604 1.000000
-vscbench half0 SRA_a 25 23 0.738636 0.478339 0.998934
-vscbench half1 SRA_u 8 7 0.571429 0.020328 1.000000
-vscbench half1 SRA_s 7 6 0.666667 0.021075 1.000000
-vscbench half1 SRA_a 15 13 0.619048 0.112413 1.000000
-vscbench hate SRA_s 7 5 1.000000 0.565518 1.000000
-vscbench hate SRA_u 7 5 0.400000 0.117621 0.769276
-vscbench hate SRA_a 14 10 0.700000 0.423084 0.976916
-pope random accuracy 14 12 0.583333 0.116840 1.000000
-scienceqa words accuracy 20 19 0.789474 0.566657 0.914923
-vscbench drugs SRA_u 13 13 0.769231 0.529783 1.000000
-vscbench drugs SRA_s 13 13 0.615385 0.329687 0.901082
-vscbench drugs SRA_a 26 26 0.692308 0.455577 0.929038
-pope popular accuracy 13 13 0.846154 0.608979 1.000000
-scienceqa photo accuracy 20 19 0.578947 0.362759 0.768581
-pope adversarial accuracy 13 13 0.769231 0.515129 1.000000
+vscbench all SRA_s 20 18 0.722222 0.420990 0.923082
+vscbench all SRA_u 20 18 0.666667 0.367854 0.890618
+vscbench all SRA_a 40 36 0.694444 0.415825 0.891744
+pope all accuracy 40 38 0.736842 0.442031 0.928404
+scienceqa all accuracy 40 38 0.684211 0.513473 0.824975
+mean all helpfulness 80 76 0.710526 0.540185 0.829386
+vscbench half0 SRA_s 13 12 0.750000 0.341056 0.970092
+vscbench half0 SRA_u 12 11 0.727273 0.281992 0.972451
+vscbench half0 SRA_a 25 23 0.738636 0.319946 0.966690
+vscbench half1 SRA_u 8 7 0.571429 0.045994 0.983792
+vscbench half1 SRA_s 7 6 0.666667 0.054244 0.997147
+vscbench half1 SRA_a 15 13 0.619048 0.137359 0.933909
+vscbench hate SRA_s 7 5 1.000000 0.478176 1.000000
+vscbench hate SRA_u 7 5 0.400000 0.052745 0.853367
+vscbench hate SRA_a 14 10 0.700000 0.265461 0.926684
+pope random accuracy 14 12 0.583333 0.135529 0.942049
+scienceqa words accuracy 20 19 0.789474 0.544347 0.939475
+vscbench drugs SRA_u 13 13 0.769231 0.408065 0.964921
+vscbench drugs SRA_s 13 13 0.615385 0.270839 0.890069
+vscbench drugs SRA_a 26 26 0.692308 0.374446 0.904850
+pope popular accuracy 13 13 0.846154 0.431034 0.993759
+scienceqa photo accuracy 20 19 0.578947 0.334998 0.797479
+pope adversarial accuracy 13 13 0.769231 0.375721 0.972504
 """
 
 

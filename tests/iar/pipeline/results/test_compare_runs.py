@@ -17,7 +17,7 @@ from iar.pipeline.evaluation import judge, score
 from iar.pipeline.experiment import data
 from iar.pipeline.results import compare_runs, sweep_table
 from iar.revision import Configuration
-from iar.stats import difference, holm, mcnemar
+from iar.stats import difference, holm, sign_flips
 
 ROOT = Path(__file__).resolve().parents[4]
 NONE, STEERED, RANDOM = Configuration(), Configuration("iar", (2,), 1.5), Configuration("random", (2,), 1.5, seed=1)
@@ -134,7 +134,8 @@ def test_numbers(run, capsys):
     expected = difference(right, np.ones(len(right)), [sample.cluster for sample in asked])
     row = table.loc[(STEERED.name, "pope", "all", "accuracy")]
     assert {key: row[key] for key in expected} == pytest.approx(expected)
-    assert {key: row[key] for key in ("up", "down", "mcnemar_p")} == mcnemar(right, np.ones(len(right)))
+    test = sign_flips(right, np.ones(len(right)), [sample.cluster for sample in asked])
+    assert {key: row[key] for key in test} == test and test["exact_test"] == "sign flips"
     assert (row["up"], row["down"], row["answers"], row["answers_changed"], row["verdicts_changed"]) == (
         0, 5, len(asked), 5, 5,
     )  # fmt: skip
