@@ -6,9 +6,11 @@ import math
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from benchmark.vscbench import MODES
 from iar.pipeline.audit.tables import tables
+from iar.stats import holm
 
 
 def row(model, sample, half, category, metric, value, cluster):
@@ -70,7 +72,7 @@ def test_each_mode_against_text_on_the_same_rows():
     assert moved.loc["search", "p_holm"] == pytest.approx(moved.loc["search", "p"])
     modes = ["search", "typography", "concat", "figstep"]
     assert moved.loc[modes, "p_holm"].tolist() == pytest.approx(holm(moved.loc[modes, "p"]).tolist())
-    # d = -1 in 9 rows, 0 in one, which alone deviates: t = 9 with 1 + .9^2 / (9 · .1^4 + .9^4) = 2.23 degrees of freedom
+    # d = -1 in 9 rows, 0 in one, which alone deviates: t = 9, 1 + .9^2 / (9 · .1^4 + .9^4) = 2.23 degrees of freedom
     assert moved.loc["figstep", "p"] == pytest.approx(2 * stats.t.sf(9, 1 + 0.81 / 0.657), rel=1e-6)
     assert moved.loc[["txt", "query-relevant"], "p_holm"].isna().all()
 
