@@ -161,7 +161,7 @@ def _exclusive(path: Path) -> Iterator[None]:
 def _entry(record: dict[str, Any]) -> Entry | None:
     """The line as an entry; None where it is none of ours."""
     try:
-        return Entry(
+        entry = Entry(
             key=str(record["key"]),
             text=str(record["text"]),
             failure=record["failure"],
@@ -170,5 +170,6 @@ def _entry(record: dict[str, Any]) -> Entry | None:
             tokens_out=int(record["tokens_out"]),
             seconds=float(record["seconds"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return entry if min(entry.tokens_in, entry.tokens_out) >= 0 else None

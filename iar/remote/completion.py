@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from iar.remote.failure_kinds import Failure
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+LONGEST = 1_000_000
+"""Characters of an answer; longer ones are kept nowhere."""
 FILTERED = ("content_filter", "safety", "prohibited_content", "blocklist")
 """How ``finish_reason`` begins where a content filter ended the reply."""
 
@@ -58,6 +60,8 @@ def read(body: Any) -> Completion | None:
         return None
     text, ended = _text(choice.message.content), choice.finish_reason or ""
     said, found = choice.message.refusal or "", usage(body)
+    if len(text) + len(said) > LONGEST:
+        return Completion("", "error", f"a text of {len(text) + len(said):,} characters: more than {LONGEST:,}", found)
     if said.strip() or ended == "refusal":
         return Completion(said or text, "refused", said or "refusal", found)
     if ended.lower().startswith(FILTERED):

@@ -10,6 +10,7 @@ import openai
 
 from benchmark.untrusted import parse_json
 from iar.remote import completion, failures
+from iar.remote.bounded import BoundedClient, TooLarge
 from iar.remote.completion import Completion
 from iar.remote.endpoint import Endpoint
 from iar.remote.failures import Again
@@ -40,7 +41,8 @@ class Connection:
             api_key=key or "none",
             base_url=endpoint.base_url,
             max_retries=0,
-            timeout=openai.Timeout(endpoint.timeout, connect=min(CONNECT_SECONDS, endpoint.timeout)),
+            timeout=(limit := openai.Timeout(endpoint.timeout, connect=min(CONNECT_SECONDS, endpoint.timeout))),
+            http_client=BoundedClient(timeout=limit),
         )
 
     async def close(self) -> None:
@@ -65,6 +67,8 @@ class Connection:
             response = await self._client.chat.completions.with_raw_response.create(
                 **arguments, extra_headers=self._headers
             )
+        except TooLarge as error:  # as it would be the next time
+            return Completion("", "error", self._redaction.one_line(str(error)))
         except (openai.APIStatusError, openai.APIConnectionError) as error:
             failed = error
         else:

@@ -5,6 +5,7 @@
 | 408, 409, 425, 429, 5xx, connection reset, time-out, a body that is torn, empty or no completion | tried again |
 | 400, 413, 422 and other 4xx | that request fails at once |
 | 400, 403, 422 with a content filter's code | that request is ``filtered`` |
+| 3xx | the run stops with one line: redirects are not followed |
 | 401, 403, 404, 405, 402 and quota spent, a parameter that the model does not take | the run stops with one line |
 """
 
@@ -101,7 +102,8 @@ def of_status(error: openai.APIStatusError, endpoint: Endpoint, redaction: Redac
     billed = completion.usage(_json(error))
     if status in (400, 403, 422) and (_FILTER.search(codes) or _flagged(details)):
         return Completion("", "filtered", f"{status}: {said}", billed)
-    _stop(status, codes, str(details.get("param") or ""), said, endpoint)
+    place = redaction.one_line(error.response.headers.get("Location", ""))
+    _stop(status, codes, str(details.get("param") or ""), said, place, endpoint)
     if structured and status in (400, 422, 501) and _SCHEMA.search(f"{details.get('param')} {said}"):
         raise Unstructured(said)
     if status in AGAIN or status >= 500:
@@ -110,8 +112,13 @@ def of_status(error: openai.APIStatusError, endpoint: Endpoint, redaction: Redac
     return Completion("", "error", f"{status}: {said}", billed)
 
 
-def _stop(status: int, codes: str, parameter: str, said: str, endpoint: Endpoint) -> None:
+def _stop(status: int, codes: str, parameter: str, said: str, place: str, endpoint: Endpoint) -> None:
     where, kept = f"{endpoint.model} at {endpoint.base_url}", "what was answered is kept"
+    if status < 400:
+        raise UserError(
+            f"{where} sends requests on to {place or 'another place'} ({status}), which is not followed: if you trust "
+            f"that place, set endpoint.base_url to it; {kept}"
+        )
     if status in (401, 403):
         refused = "refuses the key" if status == 401 else "does not permit this"
         way = (

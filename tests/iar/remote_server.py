@@ -28,7 +28,7 @@ LASTING = ("filtered", "echo")
 
 @dataclass(frozen=True)
 class Raw:
-    """An answer that is not a plain completion: any status, headers and body (text, or an object for JSON)."""
+    """An answer that is not a plain completion: any status, headers and body (text, bytes, or an object for JSON)."""
 
     status: int = 200
     body: Any = ""
@@ -173,6 +173,10 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is no news."""
 
 
+def _chunks(content: bytes) -> list[bytes]:
+    return [content[start : start + 4096] for start in range(0, len(content), 4096)]
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -224,12 +228,16 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "reset":
             self._reset()
             return
-        content = (raw.body if isinstance(raw.body, str) else json.dumps(raw.body)).encode()
+        body = raw.body if isinstance(raw.body, (str, bytes)) else json.dumps(raw.body)
+        content = body.encode() if isinstance(body, str) else body
         if fault == "truncated":  # a proxy cut the JSON and counted what was left
             content = content[: len(content) // 2]
         self.send_response(raw.status)
         self.send_header("Content-Type", raw.content_type)
-        self.send_header("Content-Length", str(len(content)))
+        if "Transfer-Encoding" in raw.headers:
+            content = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in _chunks(content)) + b"0\r\n\r\n"
+        else:
+            self.send_header("Content-Length", str(len(content)))
         for name, value in raw.headers.items():
             self.send_header(name, value)
         self.end_headers()

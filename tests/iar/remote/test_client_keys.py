@@ -80,13 +80,3 @@ def test_no_error_holds_the_key_not_even_its_traceback(
 
     assert str(status) in str(raised.value)
     assert key not in "".join(traceback.format_exception(raised.value))
-
-
-def test_the_key_is_not_sent_on_to_another_host(chat_server: Make, endpoint_of: Make, asking: Make) -> None:
-    other = chat_server()
-    elsewhere = f"{other.url.replace('127.0.0.1', 'localhost')}/chat/completions"
-    server = chat_server(lambda messages: Raw(307, "", {"Location": elsewhere}))
-
-    list(Client(endpoint_of(server, attempts=1)).ask(asking(1)))
-
-    assert len(server.calls) == 1 and [call["_authorization"] for call in other.calls] in ([], [""])

@@ -31,7 +31,7 @@ def test_what_is_sent(chat_server: Make, endpoint_of: Make, images: list[Path], 
     reply = ask(Client(endpoint_of(server)), [request])[0]
 
     (call,) = server.calls
-    assert reply == Reply("a \ud83d half", "", "", 100, 10, reply.seconds) and 0 < reply.seconds < 5
+    assert reply == Reply("a \ufffd half", "", "", 100, 10, reply.seconds) and 0 < reply.seconds < 5
     assert (call["model"], call["max_tokens"], call["temperature"], call["seed"]) == ("test", 33, 0.0, 4)
     assert [part["type"] for part in call["messages"][0]["content"]] == ["image_url", "text"]
     assert call["messages"][0]["content"][1]["text"] == "What ? is it?"
