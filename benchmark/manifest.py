@@ -42,14 +42,12 @@ Categories then are the combinations: SRA_u of USU, say, and SRA_s of SSS.
 from __future__ import annotations
 
 import difflib
-import re
-import string
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark import files, images, judged
+from benchmark import files, images, judged, short_answers
 from benchmark.errors import DataError, did_you_mean
 from benchmark.halves import words
 from benchmark.protocol import Protocol
@@ -182,42 +180,27 @@ def _reference(label: str, reference: str, place: str) -> str:
             raise DataError(f"{place}: reference {reference!r} is not one of {', '.join(LETTERS)}: name the choice")
         return reference
     if label == "free":
-        if not normal(reference):
+        if not short_answers.phrase(reference):
             raise DataError(f"{place}: label 'free' needs a reference: the short answer that is right")
-        return normal(reference)
+        return short_answers.phrase(reference)
     if label in ("yes", "no") and reference and reference.lower() != label:
         raise DataError(f"{place}: label {label!r} but reference {reference!r}: leave the reference out")
     return label
 
 
-def normal(text: str) -> str:
-    """Text for comparison: lower case, without punctuation, articles and further blanks (as SQuAD's evaluation).
-
-    >>> normal("The red  spoon.")
-    'red spoon'
-    """
-    plain = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return " ".join(word for word in plain.split() if word not in ("a", "an", "the"))
-
-
 def parse_yes_no(answer: str) -> str | None:
-    """``yes`` or ``no`` if exactly one of these words is in the answer, else None."""
-    found = {"yes", "no"} & set(re.findall(r"\w+", answer.lower()))
-    return found.pop() if len(found) == 1 else None
+    """``yes`` or ``no`` if exactly one of these words is in the final answer, else None."""
+    return short_answers.yes_no(answer)
 
 
 def parse_letter(answer: str) -> str | None:
-    """A bare letter, one before ``.``, ``)`` or ``:``, one in brackets, or exactly one "answer is B"; else None."""
-    text = answer.strip()
-    if found := re.match(rf"\(?([{LETTERS}])(?:[.):](?:\s|$)|$)", text):
-        return found[1]
-    named = set(re.findall(rf"answer is:? \(?([{LETTERS}])\b", text))
-    return named.pop() if len(named) == 1 else None
+    """The letter that the final answer states as its choice (`benchmark.short_answers.letter`); None else."""
+    return short_answers.letter(answer, LETTERS)
 
 
 def parse_short(answer: str, sample: Sample) -> str | None:
-    """``right`` if the whole answer is the reference but for what ``normal`` removes, else ``wrong``; None if empty."""
-    found = normal(answer)
+    """``right`` if the final answer is the reference but for what ``phrase`` removes, else ``wrong``; None if empty."""
+    found = short_answers.phrase(answer)
     return ("right" if found == sample.reference else "wrong") if found else None
 
 
@@ -283,7 +266,7 @@ PROTOCOLS = (
         tuple(LETTERS),
         _ACCURACY,
         8,
-        "a letter alone, before . ) : or named as the answer",
+        "the letter that opens the answer or that it names as the answer",
         lambda answer, _: parse_letter(answer),
     ),
     _protocol("short-answer", ("right", "wrong"), _ACCURACY, 32, "the whole answer, normalised", parse_short),

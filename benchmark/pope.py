@@ -18,12 +18,11 @@ over all questions (category ``all``) it differs in the third digit.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark import files
+from benchmark import files, short_answers
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
 from benchmark.protocol import Protocol
@@ -108,13 +107,11 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def parse(answer: str) -> str | None:
-    """``yes`` or ``no`` if exactly one of these words is in the answer, else None (VLMEvalKit's unknown-aware rule).
+    """``yes`` or ``no`` if exactly one of these words is in the final answer, else None (unknown-aware, as VLMEvalKit).
 
     The default, because an over-steered model answers with rubbish, which the official rule counts as yes.
     """
-    words = set(re.findall(r"\w+", answer.lower()))
-    found = [label for label in LABELS if label in words]
-    return found[0] if len(found) == 1 else None
+    return short_answers.yes_no(answer)
 
 
 def parse_official(answer: str) -> str:
@@ -188,7 +185,7 @@ def _preset(release: str, ending: str) -> Protocol:
     parser, rule, length, source = _PARSERS[ending]
     return Protocol(
         name=f"pope/{release}{ending}",
-        version="1",
+        version="1" if ending else "2",
         data=data,
         prompt="{question}" + SUFFIX,
         images="the photograph, before the text",

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark import files
+from benchmark import files, short_answers
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
 from benchmark.protocol import Protocol
@@ -154,18 +154,12 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def parse(answer: str) -> str | None:
-    """The chosen letter where the answer states one, never a guess; None else.
+    """The chosen letter where the final answer states one, never a guess (`benchmark.short_answers.letter`); None else.
 
-    It may open the answer, in brackets or before ``.``, ``)`` or ``:`` if more than the letter follows, or be what "The
-    answer is" names, every time the same. So ``(B``, ``B) no`` and "The answer is (B)" count, which LLaVA's rule calls
-    failed. A lower-case letter, one that only starts a sentence ("A is a complete sentence.") or a word ("The answer is
-    Amber", A to LLaVA's rule and ScienceQA's own) does not.
+    So ``(B``, ``B) no`` and "The answer is (B)" count, which LLaVA's rule calls failed, and "The answer is Amber", A to
+    LLaVA's rule and ScienceQA's own, does not.
     """
-    opening = re.match(r"([A-E])(?:[.):](?:\s|$)|$)|\(([A-E])(?:\)[.:]?(?:\s|$)|$)", answer.strip())
-    if opening:
-        return opening[1] or opening[2]
-    stated = set(re.findall(r"[Tt]he answer is:? \(?([A-E])(?:[.,;:)]|\s*$)", answer))
-    return stated.pop() if len(stated) == 1 else None
+    return short_answers.letter(answer, "".join(LETTERS))
 
 
 def parse_llava(answer: str) -> str | None:
@@ -198,12 +192,12 @@ def _preset(name: str, authors: bool) -> Protocol:
     pictured = name == "llava-img"
     return Protocol(
         name=f"scienceqa/{name}{'-authors' if authors else ''}",
-        version="1" if authors else "2",
+        version="1" if authors else "3",
         data=f"ScienceQA's test split: {'its 2,017 problems with a picture' if pictured else '4,241 problems'}",
         prompt="[Context: {hint}\n]{question}\nA. {choice}\nB. {choice}..." + SUFFIX,
         images="the problem's picture, before the text, where it has one",
         max_new_tokens=1024 if authors else 8,
-        parser=released if authors else 'the letter that opens the answer or that "The answer is" names',
+        parser=released if authors else "the letter that opens the answer or that it names as the answer",
         aggregation="all problems pooled; by picture, subject, context, grade and topic",
         cluster="problem",
         metrics=METRICS,

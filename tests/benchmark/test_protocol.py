@@ -35,7 +35,7 @@ def test_every_protocol_has_the_same_face(name):
 
 def test_a_benchmark_alone_is_its_first_protocol():
     found = [benchmark.protocol(name).id for name in ("vscbench", "pope", "scienceqa")]
-    assert found == ["vscbench/full@2", "pope/official-9000@1", "scienceqa/llava-full@2"]
+    assert found == ["vscbench/full@2", "pope/official-9000@2", "scienceqa/llava-full@3"]
     assert all(benchmark.protocol(name).max_new_tokens == 8 for name in ("pope", "scienceqa"))
 
 

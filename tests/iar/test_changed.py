@@ -89,7 +89,7 @@ def test_another_vector_file_at_the_same_place(place, command, tmp_path):
     [
         (
             "benchmark.pope.protocol=llava-8910",
-            'benchmarks.pope.protocol: "pope/official-9000@1" there, "pope/llava-8910@',
+            'benchmarks.pope.protocol: "pope/official-9000@2" there, "pope/llava-8910@',
         ),
         ("model.max_new_tokens=5", "max_new_tokens: 6 there, 5 now"),
         ("model.dtype=bfloat16", 'model.dtype: "float32" there, "bfloat16" now'),

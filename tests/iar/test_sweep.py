@@ -76,7 +76,7 @@ def test_files(finished):
     assert [(v["key"], v["sample"]) for v in verdicts] == [(g["key"], g["sample"]) for g in generations]
     definition = json.loads((run / "definition.json").read_text())
     asked = {name: (entry["protocol"], entry["data"]) for name, entry in definition["benchmarks"].items()}
-    protocols = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@1", "scienceqa": "scienceqa/llava-full@2"}
+    protocols = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@2", "scienceqa": "scienceqa/llava-full@3"}
     assert asked == {name: (protocol, "other") for name, protocol in protocols.items()}  # pocket data are no release
     assert {len(entry["questions"]) for entry in definition["benchmarks"].values()} == {64}
     assert {(v["benchmark"], v["protocol"]) for v in verdicts} == set(protocols.items())

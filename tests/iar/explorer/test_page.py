@@ -65,7 +65,7 @@ def test_what_it_says_without_its_program(small_page, small_run):
     assert "2 random controls" in text and "4 steered" in text
     for word in (
         "vscbench/full@2",
-        "pope/official-9000@1",
+        "pope/official-9000@2",
         "0" * 64,
         "$ python -m iar.sweep layer=9,14"[2:],
         "Python 3",

@@ -50,7 +50,7 @@ def test_reads_what_was_asked(small_run, pocket_data):
         assert found.notes == []
         assert {benchmark for benchmark, _ in found.samples} == {"vscbench", "pope", "scienceqa"}
         assert found.samples["vscbench", "image/violence/0/safe_0"].images[0].is_file()
-    assert found.protocols["pope"].id == "pope/official-9000@1"
+    assert found.protocols["pope"].id == "pope/official-9000@2"
 
 
 def test_looks_above_the_run(small_run, pocket_data, tmp_path, monkeypatch):

@@ -40,8 +40,8 @@ def outcomes() -> pd.DataFrame:
 
 IDS = {
     "vscbench": "vscbench/full@2",
-    "pope": "pope/llava-8910@1",
-    "scienceqa": "scienceqa/llava-full@2",
+    "pope": "pope/llava-8910@2",
+    "scienceqa": "scienceqa/llava-full@3",
     "mean": "a + b",
 }
 

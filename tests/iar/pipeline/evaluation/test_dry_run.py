@@ -36,8 +36,8 @@ def test_counts_answers_and_writes_nothing(small, command, tmp_path: Path, nothi
     answers, tokens = 4 * configurations, 4 * configurations * 6 + 4 * 10
     assert rows == [
         ["vscbench/full@2", "4", f"{answers}", f"{tokens}", f"{answers}"],
-        ["pope/official-9000@1", "4", f"{answers}", f"{tokens}", "0"],
-        ["scienceqa/llava-full@2", "4", f"{answers}", f"{tokens}", "0"],
+        ["pope/official-9000@2", "4", f"{answers}", f"{tokens}", "0"],
+        ["scienceqa/llava-full@3", "4", f"{answers}", f"{tokens}", "0"],
         ["all", "12", f"{3 * answers}", f"{3 * tokens}", f"{answers}"],
     ]
 
@@ -64,7 +64,7 @@ def test_pocket_data_that_are_not_there_yet_are_not_left_behind(small, command, 
     settings = [a for a in small if not a.startswith("data.root=")]
     done = command("evaluate", *settings, "method=fewshot", "dry_run=true", "benchmark=pope")
     assert done.code == 0, done.err
-    assert list(tmp_path.iterdir()) == [] and cells(done.err)[0][:3] == ["pope/official-9000@1", "4", "8"]
+    assert list(tmp_path.iterdir()) == [] and cells(done.err)[0][:3] == ["pope/official-9000@2", "4", "8"]
 
 
 def test_what_the_command_itself_would_refuse_is_refused(small, command, tmp_path: Path):

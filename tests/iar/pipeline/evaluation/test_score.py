@@ -142,8 +142,8 @@ def test_ability(scores):
 
 def test_protocols_stand_beside_every_score(scores):
     found = dict(scores[["benchmark", "protocol"]].drop_duplicates().itertuples(index=False))
-    asked = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@1", "scienceqa": "scienceqa/llava-full@2"}
-    assert found == asked | {"mean": "pope/official-9000@1 + scienceqa/llava-full@2"}
+    asked = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@2", "scienceqa": "scienceqa/llava-full@3"}
+    assert found == asked | {"mean": "pope/official-9000@2 + scienceqa/llava-full@3"}
 
 
 def test_ratios_of_pope(scores):
@@ -198,10 +198,10 @@ def test_the_released_counting_of_what_has_no_verdict(tmp_path):
 
 
 def test_data_of_another_release_are_named_once(tmp_path, capsys):
-    entry = {"protocol": "pope/llava-8910@1", "data": "other", "questions": "x"}
+    entry = {"protocol": "pope/llava-8910@2", "data": "other", "questions": "x"}
     run = Run.open(tmp_path / "run", {"benchmarks": {"pope": entry, "xstest": entry | {"data": "pinned"}}})
     score._report_releases(run)
-    assert capsys.readouterr().err == "not the release of the data that the protocol pins: pope/llava-8910@1\n"
+    assert capsys.readouterr().err == "not the release of the data that the protocol pins: pope/llava-8910@2\n"
 
 
 def test_of_a_chain_of_thought_the_final_answer_is_scored_and_one_without_is_counted(tmp_path):

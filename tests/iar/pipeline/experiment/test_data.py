@@ -110,9 +110,9 @@ def test_what_was_asked_of_which_data(compose, pocket_data, test_data, tmp_path)
         shutil.copy(file, tmp_path / "pope" / file.name)
     real = ("data=folder", f"data.root={tmp_path}")
     pinned = data.describe(compose("sweep", *real, "benchmark.pope.protocol=llava-8910"), "pope")
-    assert (pinned["protocol"], pinned["data"]) == ("pope/llava-8910@1", "pinned")
+    assert (pinned["protocol"], pinned["data"]) == ("pope/llava-8910@2", "pinned")
     other = data.describe(compose("sweep", *real), "pope")
-    assert (other["protocol"], other["data"]) == ("pope/official-9000@1", "other")
+    assert (other["protocol"], other["data"]) == ("pope/official-9000@2", "other")
     assert other["questions"] == pinned["questions"]  # the same files, however they are asked
     with (tmp_path / "pope/coco_pope_random.json").open("a") as file:
         file.write("\n")

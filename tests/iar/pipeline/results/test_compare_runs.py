@@ -141,7 +141,7 @@ def test_numbers(run, capsys):
     )  # fmt: skip
     ps = [table.loc[(c.name, "pope", "all", "accuracy")] for c in ALL]
     assert [row["p_holm"] for row in ps] == pytest.approx(holm([row["p"] for row in ps]).tolist())
-    assert row["against"] == STEERED.name and row["protocol"] == "pope/official-9000@1"
+    assert row["against"] == STEERED.name and row["protocol"] == "pope/official-9000@2"
     safe = table.loc[(NONE.name, "vscbench", "all", "SRA_s")]
     assert (safe["down"], safe["up"]) == (3, 0) and len(refused) == 3
     labels = compare_runs.compared(a, b).labels
@@ -163,14 +163,14 @@ def test_what_is_left_out_is_named(run, capsys):
     definition["model"]["dtype"] = "bfloat16"
     (b / "definition.json").write_text(json.dumps(definition))
     before = json.loads((a / "definition.json").read_text())
-    before["benchmarks"]["pope"]["protocol"] = "pope/llava-8910@1"
+    before["benchmarks"]["pope"]["protocol"] = "pope/llava-8910@2"
     (a / "definition.json").write_text(json.dumps(before))
     first = json.loads((b / "generations.jsonl").read_text().splitlines()[0])["sample"]
     rewrite(b, "generations", lambda r: None if r["sample"] == first and r["benchmark"] == "vscbench" else r)
     found = compare_runs.compared(a, b)
     size = len(judge.asked_of(b)[1]["vscbench"].samples)
     assert found.notes == [
-        "pope: another protocol (pope/llava-8910@1 in A, pope/official-9000@1 in B)",
+        "pope: another protocol (pope/llava-8910@2 in A, pope/official-9000@2 in B)",
         f"only in A: {RANDOM.name}",
         f"vscbench: {size - 1} of B's {size} questions have an answer in both",
     ]

@@ -32,7 +32,7 @@ def scores() -> pd.DataFrame:
         values += [("vscbench", "all", "prompt_tokens", 20, 4), ("pope", "all", "prompt_tokens", 30, 1)]
         values += [("vscbench", "all", "no_final", 0.25, 4), ("pope", "all", "no_final", 1.0, 1)] * (name == "cot")
         for benchmark, category, metric, value, n in values:
-            protocol = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@1"}[benchmark]
+            protocol = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@2"}[benchmark]
             row = dict(configuration=name, benchmark=benchmark, protocol=protocol, category=category, metric=metric)
             rows.append(row | dict(n=n, n_scored=n, value=value, low=value - 0.05, high=value + 0.05))
     return pd.DataFrame(rows)
@@ -70,7 +70,7 @@ def test_scores_differences_and_costs(folder, scores):
     assert by_category[0] == ["category", "none", "cot", "fewshot-2+iar-L2-x1.5"]
     assert [row[0] for row in by_category[1:]] == ["all", "image", "drugs"]
     assert by_category[3][1].replace("\u00a0", " ") == "90.0 / 20.0 / 50.0"
-    assert text.endswith("\n\nvscbench/full@2, pope/official-9000@1")
+    assert text.endswith("\n\nvscbench/full@2, pope/official-9000@2")
 
 
 def test_the_same_is_printed(folder, scores, capsys):

@@ -74,11 +74,11 @@ def test_the_table(scores, capsys):
 
 
 def test_the_protocols_stand_below_both_tables(scores, capsys):
-    ids = {"vscbench": "vscbench/image@2", "pope": "pope/llava-8910@1", "scienceqa": "scienceqa/llava-img@2"}
+    ids = {"vscbench": "vscbench/image@2", "pope": "pope/llava-8910@2", "scienceqa": "scienceqa/llava-img@3"}
     named = scores.assign(protocol=scores["benchmark"].map(ids | {"mean": "both"}))
     sweep_table.show(named, EVERY, "t")
-    assert "vscbench/image@2, pope/llava-8910@1, scienceqa/llava-img@2" in capsys.readouterr().err
-    assert sweep_table.markdown(named, EVERY).endswith("\n\nvscbench/image@2, pope/llava-8910@1, scienceqa/llava-img@2")
+    assert "vscbench/image@2, pope/llava-8910@2, scienceqa/llava-img@3" in capsys.readouterr().err
+    assert sweep_table.markdown(named, EVERY).endswith("\n\nvscbench/image@2, pope/llava-8910@2, scienceqa/llava-img@3")
 
 
 def test_safety_by_category_of_the_baseline_and_the_recommended_point(scores, capsys):
