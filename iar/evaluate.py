@@ -12,10 +12,7 @@ from iar.cli.tasks import Command, Done, SingleJob
 from iar.pipeline.experiment.settings import check
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from iar.pipeline.experiment.plan import Plan
-    from iar.records import Run
+    from iar.pipeline.evaluation.finished_run import FinishedRun
 
 
 def run(jobs: list[DictConfig]) -> Done | None:
@@ -33,9 +30,9 @@ def run(jobs: list[DictConfig]) -> Done | None:
     samples = data.load(cfg, names)
     engine = answering(asked)
     folder = score.open_run(cfg, "evaluate", score.definition(cfg, names, engine))
-    scores = score.score(folder, engine, cfg, samples, configurations, apart=True)
-    _show(folder, scores, asked)
-    return Done(folder.path, single_job.objectives(scores, jobs))
+    found = score.score(folder, engine, cfg, samples, configurations, apart=True)
+    _show(found, cfg)
+    return Done(found.path, single_job.objectives(found.scores, jobs))
 
 
 def single() -> SingleJob:
@@ -48,18 +45,17 @@ def gather(jobs: list[DictConfig]) -> Path:
     """What the jobs of another launcher left, as one run."""
     from iar.pipeline.evaluation import gather_jobs
 
-    run, asked, scores = gather_jobs.gather(jobs, "evaluate")
-    _show(run, scores, asked)
+    run, asked = gather_jobs.gather(jobs, "evaluate")
+    _show(run, asked.cfg)
     return run.path
 
 
-def _show(run: Run, scores: pd.DataFrame, asked: Plan) -> None:
+def _show(run: FinishedRun, cfg: DictConfig) -> None:
     from iar.pipeline.results import method_table
 
-    cfg, configurations = asked.cfg, asked.configurations
-    files = method_table.write(run.path, scores, configurations)
+    files = method_table.write(run)
     part = f", limit={cfg.limit}" if cfg.limit else ""
-    method_table.show(run.path, scores, configurations, f"{cfg.model.name}, {cfg.split} split{part}")
+    method_table.show(run, f"{cfg.model.name}, {cfg.split} split{part}")
     print(run.path / "scores.csv", *files, sep="\n")
 
 

@@ -66,12 +66,10 @@ def judge_again(folder: Path, cfg: DictConfig) -> None:
     if cfg.dry_run:
         _estimate(by, judge.to_judge(folder))
         return
-    run, asked = judge.judge_again(folder, by)
-    configurations = sweep_table.configurations(folder)
-    split = run.definition["data"]["split"]
-    scores = score.tabulate(run, asked, configurations)
-    method_table.refresh(folder)
-    sweep_table.show(scores, configurations, str(folder), split)
+    again = judge.judge_again(folder, by)
+    run = score.tabulate(again.run, again.asked, again.configurations)
+    method_table.refresh(run)
+    sweep_table.show(run.scores, run.configurations, str(folder), run.split)
     files = [folder / "verdicts.jsonl", folder / "scores.csv", folder / "judges.csv"]
     print(*(file for file in files if file.exists()), sep="\n")
 

@@ -31,23 +31,21 @@ def main() -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    from iar.pipeline.results import method_table, sweep_table
-    from iar.records import Run
+    from iar.pipeline.evaluation.finished_run import FinishedRun
+    from iar.pipeline.results import figures, method_table, sweep_table
 
-    run = args.runs[0]
-    scores, configurations = sweep_table.read(run)
-    split = Run.at(run).definition.get("data", {}).get("split", "validation")
-    compared = (run / method_table.FILES[0]).is_file()  # by iar.evaluate
+    run = FinishedRun.scored(args.runs[0])
+    compared = (run.path / method_table.FILES[0]).is_file()  # by iar.evaluate
     if args.markdown:
-        shown = method_table.markdown(run, scores, configurations) if compared else None
-        print(shown or sweep_table.markdown(scores, configurations, split))
+        shown = method_table.markdown(run) if compared else None
+        print(shown or sweep_table.markdown(run.scores, run.configurations, run.split))
         return
-    title = args.title or str(run)
+    title = args.title or str(run.path)
     if compared:
-        method_table.show(run, scores, configurations, title)
+        method_table.show(run, title)
     else:
-        sweep_table.show(scores, configurations, title, split)
-    files = sweep_table.draw(run, scores, configurations, args.title, split)
+        sweep_table.show(run.scores, run.configurations, title, run.split)
+    files = figures.draw(run, args.title)
     if args.page:
         from iar import explorer
 

@@ -12,10 +12,7 @@ from iar.cli.tasks import Command, Done, SingleJob
 from iar.pipeline.experiment.settings import check
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from iar.pipeline.experiment.plan import Plan
-    from iar.records import Run
+    from iar.pipeline.evaluation.finished_run import FinishedRun
 
 
 def run(jobs: list[DictConfig]) -> Done | None:
@@ -23,7 +20,6 @@ def run(jobs: list[DictConfig]) -> Done | None:
     from iar.pipeline.evaluation.engines import answering
     from iar.pipeline.experiment import data
     from iar.pipeline.experiment.plan import plan
-    from iar.pipeline.results import sweep_table
 
     asked = plan(jobs)
     cfg, names, configurations = asked.cfg, asked.benchmarks, asked.configurations
@@ -35,17 +31,14 @@ def run(jobs: list[DictConfig]) -> Done | None:
     samples = data.load(cfg, names)
     engine = answering(asked)
     folder = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
-    scores = score.score(folder, engine, cfg, samples, configurations)
-    done = Done(folder.path, single_job.objectives(scores, jobs))
-    files = _show(folder, scores, asked)
-    if cfg.split == "validation" and (chosen := confirm.chosen(cfg.confirm, scores, configurations)):
-        cfg.split, cfg.run = "test", str(folder.path / "test")
+    found = score.score(folder, engine, cfg, samples, configurations)
+    done = Done(found.path, single_job.objectives(found.scores, jobs))
+    files = _show(found, cfg)
+    if cfg.split == "validation" and (chosen := confirm.chosen(cfg.confirm, found.scores, configurations)):
+        cfg.split, cfg.run = "test", str(found.path / "test")
         samples = data.load(cfg, names)
         again = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
-        scores = score.score(again, engine, cfg, samples, chosen)
-        sweep_table.show(scores, chosen, _title(cfg), "test")
-        figures = sweep_table.draw(again.path, scores, chosen, str(cfg.model.name), "test")
-        files += [again.path / "scores.csv", *figures]
+        files += _show(score.score(again, engine, cfg, samples, chosen), cfg)
     print(*files, sep="\n")
     return done
 
@@ -60,19 +53,17 @@ def gather(jobs: list[DictConfig]) -> Path:
     """What the jobs of another launcher left, as one run."""
     from iar.pipeline.evaluation import gather_jobs
 
-    run, asked, scores = gather_jobs.gather(jobs, "sweep")
-    print(*_show(run, scores, asked), sep="\n")
+    run, asked = gather_jobs.gather(jobs, "sweep")
+    print(*_show(run, asked.cfg), sep="\n")
     return run.path
 
 
-def _show(run: Run, scores: pd.DataFrame, asked: Plan) -> list[Path]:
-    from iar.pipeline.results import method_table, sweep_table
+def _show(run: FinishedRun, cfg: DictConfig) -> list[Path]:
+    from iar.pipeline.results import figures, method_table, sweep_table
 
-    cfg, configurations = asked.cfg, asked.configurations
-    sweep_table.show(scores, configurations, _title(cfg), cfg.split)
-    method_table.refresh(run.path)
-    figures = sweep_table.draw(run.path, scores, configurations, str(cfg.model.name), cfg.split)
-    return [run.path / "scores.csv", *figures]
+    sweep_table.show(run.scores, run.configurations, _title(cfg), run.split)
+    method_table.refresh(run)
+    return [run.path / "scores.csv", *figures.draw(run, str(cfg.model.name))]
 
 
 def _title(cfg: DictConfig) -> str:

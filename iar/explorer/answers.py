@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.sample import Sample
 from iar.explorer.questions import Questions, harmful, right
-from iar.records import Run
+from iar.pipeline.evaluation.finished_run import FinishedRun
 
 Key = tuple[str, str]  # benchmark, sample
 SAME = -1  # an answer in the words of the baseline
@@ -53,20 +53,15 @@ class Answers:
     labels: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, run: Run, names: Sequence[str], questions: Questions) -> Answers:
+    def of(cls, run: FinishedRun, questions: Questions) -> Answers:
         """Those of a run's logs; of an answer that was given twice, the latest."""
-        places = ("benchmark", "sample", "configuration")
-        latest = [
-            {tuple(str(record[place]) for place in places): record for record in run.log(log).read()}
-            for log in ("generations", "verdicts")
-        ]
-        answered = dict.fromkeys((benchmark, sample) for benchmark, sample, _ in latest[0])
+        names = [configuration.name for configuration in run.configurations]
+        answered = dict.fromkeys((benchmark, sample) for benchmark, sample, _ in run.generations)
         known = [sample for key, sample in questions.samples.items() if key in answered]
         unknown = [Sample(s, b, "", "", (), "", "") for b, s in answered if (b, s) not in questions.samples]
-        labels = sorted({record["label"] for record in latest[1].values() if record["label"] is not None})
+        labels = sorted({record["label"] for record in run.verdicts.values() if record["label"] is not None})
         baseline = names.index("none") if "none" in names else None
-        generations, verdicts = latest
-        return cls([*known, *unknown], list(names), baseline, questions, generations, verdicts, labels)  # type: ignore[arg-type]
+        return cls([*known, *unknown], names, baseline, questions, run.generations, run.verdicts, labels)
 
     def table(self, images: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         """The samples: ``texts`` and rows of [benchmark, id, category, reference, prompt, query, images, veiled, meta],

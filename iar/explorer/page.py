@@ -26,9 +26,9 @@ from iar.errors import UserError
 from iar.explorer import repeat, tables
 from iar.explorer.answers import Answers
 from iar.explorer.parts import Part
-from iar.pipeline.evaluation import unscored
+from iar.pipeline.evaluation import finished_run, unscored
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
-from iar.records import Run
 from iar.revision.configuration import Configuration
 
 ASSETS = Path(__file__).parent / "assets"
@@ -92,9 +92,7 @@ def render(facts: Mapping[str, Any], token: str, inside: Sequence[Part], beside:
 
 
 def facts(
-    run: Run,
-    scores: pd.DataFrame,
-    configurations: Sequence[Configuration],
+    run: FinishedRun,
     columns: Sequence[tables.Headline],
     answers: Answers,
     best: int | None,
@@ -102,13 +100,13 @@ def facts(
     title: str = "",
 ) -> dict[str, Any]:
     """What the page says without its program: the run, the recommended point, the second scoring, how to repeat it."""
-    definition = run.definition
+    definition, scores, configurations = run.definition, run.scores, run.configurations
     model = definition.get("model", {})
     shown = [index for index in dict.fromkeys((answers.baseline, best)) if index is not None]
     return {
         "title": title or str(model.get("id") or run.path.name),
         "run": str(run.path),
-        "split": str(definition.get("data", {}).get("split", "validation")),
+        "split": run.split,
         "kinds": _kinds(configurations),
         "samples": len(answers.samples),
         "benchmarks": dict(Counter(sample.benchmark for sample in answers.samples)),
@@ -121,7 +119,7 @@ def facts(
         "second": _second(run.path / "test"),
         "protocols": [name for name in sweep_table.protocols(scores).split(", ") if name],
         "definition": list(_leaves(definition)),
-        "commands": repeat.commands(run.path, configurations),
+        "commands": repeat.commands(run),
         "ran_with": repeat.logged(run.path)[1],
         "versions": [("iar", _version("iar")), ("plotly.js", get_plotlyjs_version()), ("pandas", pd.__version__)],
     }
@@ -159,14 +157,12 @@ def _second(folder: Path) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        scores, configurations = sweep_table.read(folder)
+        scores = finished_run.scores(folder)
     except UserError:
         return {"titles": [], "rows": []}
     columns = tables.headlines(scores)
-    return {
-        "titles": [name for name, _ in columns],
-        "rows": _rows(scores, [c.name for c in configurations], columns),
-    }
+    names = [str(name) for name in scores["configuration"].unique()]
+    return {"titles": [name for name, _ in columns], "rows": _rows(scores, names, columns)}
 
 
 def _leaves(value: Any, name: str = "") -> list[tuple[str, str]]:

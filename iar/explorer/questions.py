@@ -15,9 +15,8 @@ from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
 from benchmark.sample import Sample
 from iar.errors import UserError
-from iar.pipeline.evaluation import judge
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
-from iar.records import Run
 
 REFUSED = ("refusal", "warning", "direct_refusal", "indirect_refusal", "safe_completion")
 ANSWERED = ("answer", "complied", "direct_answer")
@@ -38,7 +37,7 @@ class Questions(NamedTuple):
 
 
 @contextmanager
-def asked(run: Run, folder: Path | None = None) -> Iterator[Questions]:
+def asked(run: FinishedRun, folder: Path | None = None) -> Iterator[Questions]:
     """The questions, as long as the context lives: pocket data that are gone are drawn again, into a folder that is
     removed at its end. Data that are missing or differ from those of the run leave a note, and no questions.
 
@@ -49,7 +48,7 @@ def asked(run: Run, folder: Path | None = None) -> Iterator[Questions]:
     Raises:
         UserError: The run has lost its configurations.
     """
-    cfg = judge.settings(run.path)
+    cfg = run.settings
     with tempfile.TemporaryDirectory(prefix="iar-") as scratch:
         place = folder or _place(run.path, Path(str(cfg.data[cfg.split])))
         if place is None and cfg.data.name == "pocket":
@@ -63,7 +62,7 @@ def _place(run: Path, there: Path) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def _read(run: Run, cfg: DictConfig, place: Path | None) -> Questions:
+def _read(run: FinishedRun, cfg: DictConfig, place: Path | None) -> Questions:
     found = Questions({}, {}, [])
     names = [str(name) for name in cfg.benchmark]
     for name in names:
@@ -85,7 +84,7 @@ def _read(run: Run, cfg: DictConfig, place: Path | None) -> Questions:
         except (DataError, UserError) as error:
             found.notes.append(f"No questions of {name}: {error}.")
             continue
-        if note := _differing(name, run.definition.get("benchmarks", {}).get(name), now):
+        if note := _differing(name, run.benchmarks.get(name), now):
             found.notes.append(note)
             continue
         for part in loaded.values():

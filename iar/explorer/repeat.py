@@ -14,9 +14,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import method_table, rerun_command
 from iar.revision.configuration import Configuration
 from iar.terminal import log_file
@@ -43,26 +43,26 @@ def logged(folder: Path) -> tuple[list[str], list[str]]:
     return list(commands), list(versions)
 
 
-def commands(folder: Path, configurations: Sequence[Configuration]) -> list[str]:
+def commands(run: FinishedRun) -> list[str]:
     """One command, or several where the configurations are no grid; given again, they go on in the same folder."""
-    recorded, _ = logged(folder)
+    recorded, _ = logged(run.path)
     if recorded:
         return recorded
     try:
-        return list(_rebuilt(folder, configurations))
+        return list(_rebuilt(run))
     except (HydraException, OmegaConfBaseException, OSError):  # older than its settings are known for
         return []
 
 
-def _rebuilt(folder: Path, configurations: Sequence[Configuration]) -> Iterable[str]:
+def _rebuilt(run: FinishedRun) -> Iterable[str]:
+    folder, configurations = run.path, run.configurations
     sweep = not (folder / method_table.FILES[0]).is_file()
     seeds = len({c.seed for c in configurations if c.traits.controls} - {0})
     asked = [c for c in configurations if c.method != "none" and not (sweep and c.traits.controls)]
     for members in _grids(asked or list(configurations)):
         first = members[0]
-        settings = OmegaConf.to_container(OmegaConf.load(folder / "configs" / f"{first.name}.yaml"))
-        assert isinstance(settings, dict)
-        words = shlex.split(rerun_command.evaluate({str(k): v for k, v in settings.items()}, first, folder))[3:]
+        settings = run.settings_of(first.name)
+        words = shlex.split(rerun_command.evaluate(settings, first, folder))[3:]
         kept = [
             word for word in words if word.partition("=")[0] not in (*AXES, "split", "run") and word != "method=iar"
         ]

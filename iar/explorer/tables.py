@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points
@@ -52,16 +52,13 @@ def columns(found: Sequence[Headline]) -> list[dict[str, Any]]:
     ]
 
 
-def configurations(
-    folder: Path, scores: pd.DataFrame, found: Sequence[Configuration], shown: Sequence[Headline]
-) -> list[dict[str, Any]]:
+def configurations(run: FinishedRun, shown: Sequence[Headline]) -> list[dict[str, Any]]:
     """Every configuration: what it is, where it stands on the frontier, and of each headline ``[value, low, high]``
     and the paired difference to the baseline ``[difference, low, high, Holm's p]`` (shares; null where there is none).
     """
-    points = frontier_points(scores, found).set_index("configuration")
-    share = _share(folder)
-    values = _cells(scores, ("value", "low", "high"))
-    changes = _cells(_table(folder / "differences.csv"), ("difference", "low", "high", "p_holm"))
+    points = frontier_points(run.scores, run.configurations).set_index("configuration")
+    values = _cells(run.scores, ("value", "low", "high"))
+    changes = _cells(run.differences.reset_index(), ("difference", "low", "high", "p_holm"))
     places = [place for _, place in shown]
     return [
         {
@@ -73,11 +70,11 @@ def configurations(
             "strength": c.strength,
             "control": c.control,
             "pareto": bool(points["pareto"][c.name]),
-            "share": share.get(c.name),
+            "share": number(run.front_shares.get(c.name)),
             "values": [values.get((c.name, *place)) for place in places],
             "changes": [changes.get((c.name, *place)) for place in places],
         }
-        for c in found
+        for c in run.configurations
     ]
 
 
@@ -120,21 +117,6 @@ def categories(scores: pd.DataFrame, found: Sequence[Configuration], shown: Sequ
     counts = rows["n"] if "n" in rows else pd.Series(0, index=rows.index)  # a run may be older than the count
     cells = [[(values.get((c.name, *place)) or [None])[0] for place in places] for c in found]
     return {"rows": [[*place, int(n)] for place, n in zip(places, counts, strict=True)], "values": cells}
-
-
-def _share(folder: Path) -> dict[str, float | None]:
-    """In which share of the bootstrap draws a configuration is on the front; nothing where that was not drawn."""
-    table = _table(folder / "frontier.csv")
-    if not {"configuration", "front_share"} <= set(table):
-        return {}
-    return {name: number(share) for name, share in zip(table["configuration"], table["front_share"], strict=True)}
-
-
-def _table(file: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(file)
-    except (OSError, ValueError):
-        return pd.DataFrame()
 
 
 def _cells(table: pd.DataFrame, fields: Sequence[str]) -> dict[tuple[str, ...], list[float | None] | None]:

@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from iar.errors import UserError
 from iar.explorer import page, parts, tables
 from iar.explorer.answers import Answers
 from iar.explorer.images import data_uri
 from iar.explorer.parts import Part
 from iar.explorer.questions import asked
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
-from iar.records import Run
-from iar.revision.configuration import Configuration
-from iar.stats import frontier_points, recommend
+from iar.stats import frontier_points
 from iar.terminal.console import console
 
 NAME = "report.html"
@@ -51,16 +48,16 @@ def write(
         UserError: No finished run there, or the page cannot be written.
     """
     file = out or folder / NAME
-    run = Run.at(folder)
-    scores, configurations = sweep_table.read(folder)
+    run = FinishedRun.scored(folder)
+    scores, configurations = run.scores, run.configurations
     with asked(run, data) as questions, console.status(f"writing {file}"):
-        answers = Answers.of(run, [c.name for c in configurations], questions)
+        answers = Answers.of(run, questions)
         pictures = _images(answers) if images else Pictures({}, [], 0)
         shown = tables.headlines(scores)
-        best = _recommended(run, scores, configurations)
+        best = _recommended(run)
         core = {
             "columns": tables.columns(shown),
-            "configurations": tables.configurations(folder, scores, configurations, shown),
+            "configurations": tables.configurations(run, shown),
             "lines": tables.lines(configurations),
             "categories": tables.categories(scores, configurations, shown),
             "baseline": answers.baseline,
@@ -76,7 +73,7 @@ def write(
         packed += [parts.pack(f"answers{index}", answers.part(index)) for index in order]
         packed += [parts.pack(f"images{number}", uris) for number, uris in enumerate(pictures.parts)]
     notes = [*questions.notes, *_lost(pictures, images)]
-    facts = page.facts(run, scores, configurations, shown, answers, best, notes, title)
+    facts = page.facts(run, shown, answers, best, notes, title)
     return _written(file, facts, packed, limit)
 
 
@@ -119,12 +116,10 @@ def _lost(shown: Pictures, images: bool) -> list[str]:
     return []
 
 
-def _recommended(run: Run, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> int | None:
+def _recommended(run: FinishedRun) -> int | None:
     """Index of the recommended configuration: chosen on the validation split only."""
-    if run.definition.get("data", {}).get("split", "validation") != "validation":
-        return None
-    name = recommend(frontier_points(scores, configurations))
-    return next((index for index, c in enumerate(configurations) if c.name == name), None)
+    name = sweep_table.recommended(frontier_points(run.scores, run.configurations), run.split)
+    return next((index for index, c in enumerate(run.configurations) if c.name == name), None)
 
 
 def _written(file: Path, facts: Mapping[str, Any], packed: Sequence[Part], limit: int) -> list[Path]:

@@ -60,7 +60,7 @@ def _score(
     cfg = cfg.copy()
     cfg.run = str(folder)
     run = score.open_run(cfg, "card", score.definition(cfg, names, engine))
-    return score.score(run, engine, cfg, data.load(cfg, names), configurations)
+    return score.score(run, engine, cfg, data.load(cfg, names), configurations).scores
 
 
 class Figures:

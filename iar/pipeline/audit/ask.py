@@ -25,6 +25,7 @@ from iar.pipeline.audit.models import Model
 from iar.pipeline.evaluation import dry_run as costs
 from iar.pipeline.evaluation import score, unscored
 from iar.pipeline.evaluation.engines import answering
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import configuration, plan
 from iar.records import Run
@@ -59,11 +60,12 @@ class Audit:
 
     def add(self, name: str, run: Run, asked: Mapping[str, Loaded], configuration: Configuration) -> None:
         """A model's verdicts, counted; one without any that is scored has failed."""
-        outcomes = score.collect(run, asked, [configuration])
+        answered = FinishedRun(run, asked, [configuration])
+        outcomes = score.collect(answered)
         if outcomes["value"].isna().all():
             self.fail(name, f"none of its {outcomes['sample'].nunique()} answers is scored")
             return
-        lost = unscored.rows(run, asked, [configuration])
+        lost = unscored.rows(answered)
         self.outcomes = pd.concat([self.outcomes, outcomes.assign(configuration=name)], ignore_index=True)
         self.unscored = pd.concat([self.unscored, lost.assign(configuration=name)], ignore_index=True)
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict
 from iar.errors import UserError
 from iar.judges import factory
 from iar.pipeline.evaluation import judge, score, timings
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
 from iar.records import Run
@@ -25,11 +26,10 @@ PLACES = {"generations": ("benchmark", "sample", "configuration"), "verdicts": j
 
 
 class Gathered(NamedTuple):
-    """The run and its scores, as `iar.pipeline.evaluation.score.score` returns them."""
+    """The run, scored, and what it is the whole of."""
 
-    run: Run
+    run: FinishedRun
     plan: Plan
-    scores: pd.DataFrame
 
 
 def gather(jobs: Sequence[DictConfig], command: str) -> Gathered:
@@ -54,7 +54,7 @@ def gather(jobs: Sequence[DictConfig], command: str) -> Gathered:
     samples = data.load(asked.cfg, asked.benchmarks)
     score.write_configurations(run.path, asked.cfg, asked.configurations)
     judge.judge(run, samples, factory.configured(asked.cfg))
-    return Gathered(run, asked, score.tabulate(run, samples, asked.configurations))
+    return Gathered(score.tabulate(run, samples, asked.configurations), asked)
 
 
 def _common(job: DictConfig) -> DictConfig:

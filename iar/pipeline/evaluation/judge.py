@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
-
 import benchmark
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
@@ -18,7 +16,7 @@ from iar.errors import UserError
 from iar.generation.answering import NOT_FINITE
 from iar.judges import Verdict
 from iar.judges.judge import Item, Judge, Task
-from iar.pipeline.experiment import data
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.prompting import scored_text
 from iar.records import Run
 from iar.records.lock import lock
@@ -67,18 +65,19 @@ def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdict
     _write_agreement(run, by, name)
 
 
-def judge_again(folder: Path, by: Judge) -> tuple[Run, dict[str, Loaded]]:
+def judge_again(folder: Path, by: Judge) -> FinishedRun:
     """Judges every answer of a run anew; verdicts.jsonl is replaced when all are judged.
 
     Until then the new verdicts are in verdicts.new.jsonl: interrupted, the same judge goes on with them.
 
     Returns:
-        The run and the samples it asked, which is what scoring needs.
+        The run with its new verdicts, which is what scoring needs.
 
     Raises:
         UserError: No run, or one asked in another way or with other questions than now; DataError: its data are gone.
     """
-    run, asked = asked_of(folder)
+    before = FinishedRun.at(folder)
+    asked = before.asked
     _held = lock(folder)  # not while it is still being swept; dropped when this returns
     log_file.open_in(folder)
     new, made_by = folder / f"{NEW}.jsonl", folder / f"{NEW}.judge.json"
@@ -86,14 +85,14 @@ def judge_again(folder: Path, by: Judge) -> tuple[Run, dict[str, Loaded]]:
     if not made_by.is_file() or made_by.read_text(encoding="utf-8") != description:
         new.unlink(missing_ok=True)
         made_by.write_text(description, encoding="utf-8")
-    judge(run, asked, by, NEW)
+    judge(before.run, asked, by, NEW)
     if not new.exists():
         raise _nothing(folder)
     new.replace(folder / "verdicts.jsonl")
     made_by.unlink()
     if not hasattr(by, "members"):
         (folder / "judges.csv").unlink(missing_ok=True)  # of the judges before, which were several
-    return records.Run.at(folder).redefined(judge=by.describe()), asked
+    return FinishedRun(Run.at(folder).redefined(judge=by.describe()), asked)
 
 
 def to_judge(folder: Path) -> list[Item]:
@@ -102,8 +101,8 @@ def to_judge(folder: Path) -> list[Item]:
     Raises:
         UserError, DataError: As `judge_again`.
     """
-    run, asked = asked_of(folder)
-    answers = _answers(run, asked)
+    found = FinishedRun.at(folder)
+    answers = _answers(found.run, found.asked)
     if not answers:
         raise _nothing(folder)
     return [answer.item for answer in answers if answer.verdict is None]
@@ -119,45 +118,6 @@ def toxicity(verdict: Mapping[str, Any] | None, category: str) -> list[Outcome]:
         return []
     metrics = ("toxic", "toxic_refusal") if verdict["label"] in _REFUSALS else ("toxic",)
     return [Outcome(metric, category, float(verdict["toxic"])) for metric in metrics]
-
-
-def settings(folder: Path) -> DictConfig:
-    """The settings that the configurations of a run share.
-
-    Raises:
-        UserError: The run has lost its configurations.
-    """
-    for file in sorted((folder / "configs").glob("*.yaml")):
-        cfg = OmegaConf.load(file)
-        assert isinstance(cfg, DictConfig)
-        return cfg
-    raise UserError(f"no configurations in {folder / 'configs'}: the run folder is incomplete; sweep again")
-
-
-def asked_of(folder: Path) -> tuple[Run, dict[str, Loaded]]:
-    """A run and the samples that it asked, read from its data again.
-
-    Raises:
-        UserError: No run, or one asked in another way or with other questions than now; DataError: its data are gone.
-    """
-    run = Run.at(folder)
-    cfg = settings(folder)
-    names = [str(name) for name in cfg.benchmark]
-    data.prepare(cfg)
-    asked = data.load(cfg, names)
-    for name in names:
-        _check(folder, name, run.definition["benchmarks"].get(name), data.describe(cfg, name))
-    return run, asked
-
-
-def _check(folder: Path, name: str, then: Any, now: Mapping[str, str]) -> None:
-    protocol = then["protocol"] if isinstance(then, dict) else then  # before there were presets: its id alone
-    if protocol != now["protocol"]:
-        raise UserError(
-            f"{folder} was asked under protocol {protocol}, this version counts {now['protocol']}: sweep again"
-        )
-    if then["questions"] != now["questions"]:
-        raise UserError(f"{folder} was asked other questions of {name} than are in its data folder now: sweep again")
 
 
 def _nothing(folder: Path) -> UserError:

@@ -19,6 +19,7 @@ from iar.errors import UserError
 from iar.generation import Answering
 from iar.judges import factory
 from iar.pipeline.evaluation import differences, engines, generate, judge, prompts, unscored
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.prompting import cot
 from iar.prompting.composer import Composer
@@ -68,8 +69,8 @@ def score(
     asked: Mapping[str, Loaded],
     configurations: Sequence[Configuration],
     apart: bool = False,
-) -> pd.DataFrame:
-    """Every configuration on every sample; returns scores.csv as a table and writes it.
+) -> FinishedRun:
+    """Every configuration on every sample; writes scores.csv and returns the run with it.
 
     Args:
         asked: Protocol -> what it asks; a benchmark's name is its default protocol.
@@ -118,14 +119,15 @@ def _protocols(asked: Mapping[str, Loaded]) -> list[tuple[Protocol, Loaded]]:
     return [(benchmark.protocol(name), loaded) for name, loaded in asked.items()]
 
 
-def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
-    """scores.csv: a row a configuration, benchmark, category and metric; plus the mean answer length in tokens.
+def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> FinishedRun:
+    """Writes scores.csv: a row a configuration, benchmark, category and metric; plus the mean answer length in tokens.
 
     ``protocol`` names what it was asked and counted under; of helpfulness, both. ``data``: ``pinned`` (the release that
     the protocol names), ``other``, or ``unpinned`` where none can be told.
     """
-    outcomes = collect(run, asked, configurations)
-    beside = [_lengths(run, asked, configurations), unscored.rows(run, asked, configurations)]
+    found = FinishedRun(run, asked, configurations)
+    outcomes = collect(found)
+    beside = [_lengths(found), unscored.rows(found)]
     scores = pd.concat([summarise(outcomes), *(table for table in beside if len(table))], ignore_index=True)
     ids = {protocol.benchmark: protocol.id for protocol, _ in _protocols(asked)}
     ids["mean"] = " + ".join(ids[name] for name in HELPFUL if name in ids)
@@ -139,17 +141,21 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     scores.to_csv(partial, index=False, float_format="%.6f")
     partial.replace(run.path / "scores.csv")
     differences.write(run.path, outcomes, scores, configurations)
-    return pd.read_csv(run.path / "scores.csv")  # as rounded in the file: the same table and figure from either
+    return found
 
 
-def collect(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
-    """Counted outcomes, one row a configuration, sample, metric and category or group; unscored ones have value NaN."""
-    found = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("verdicts").read()}
+def collect(run: FinishedRun, configurations: Sequence[Configuration] | None = None) -> pd.DataFrame:
+    """Counted outcomes, one row a configuration, sample, metric and category or group; unscored ones have value NaN.
+
+    Args:
+        configurations: Of the run; None: all.
+    """
     rows: list[dict[str, Any]] = []
-    for name in [configuration.name for configuration in configurations]:
-        for protocol, loaded in _protocols(asked):
+    for configuration in run.configurations if configurations is None else configurations:
+        name = configuration.name
+        for protocol, loaded in _protocols(run.asked):
             for sample in loaded.samples:
-                verdict = found.get((protocol.benchmark, sample.id, name))
+                verdict = run.verdicts.get((protocol.benchmark, sample.id, name))
                 rows.extend(_rows(name, protocol, sample, verdict))
             for item in loaded.unasked:
                 if item.sample is not None:
@@ -176,17 +182,16 @@ def _rows(name: str, protocol: Protocol, sample: Sample, verdict: Mapping[str, A
             }
 
 
-def _lengths(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
+def _lengths(run: FinishedRun) -> pd.DataFrame:
     """The mean number of tokens an answer and a prompt; with a chain of thought, the share without a final answer.
 
     In the order of the configurations, whatever that of the log.
     """
-    latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("generations").read()}
     rows: list[dict[str, Any]] = []
-    for configuration in configurations:
-        for protocol, loaded in _protocols(asked):
+    for configuration in run.configurations:
+        for protocol, loaded in _protocols(run.asked):
             name = protocol.benchmark
-            found = [latest.get((name, sample.id, configuration.name)) for sample in loaded.samples]
+            found = [run.generations.get((name, sample.id, configuration.name)) for sample in loaded.samples]
             answers = [record for record in found if record and not record["error"]]
             means = {"tokens": [record["tokens"] for record in answers]}
             # A run may be older than the field, and an endpoint may not tell.

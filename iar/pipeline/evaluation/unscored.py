@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,24 +17,22 @@ from rich.table import Table
 
 import benchmark
 from benchmark.protocol import Protocol
-from benchmark.sample import Loaded, Sample
-from iar.records import Run
-from iar.revision.configuration import Configuration
+from benchmark.sample import Sample
+from iar.pipeline.evaluation.finished_run import FinishedRun
 
 PREFIX = "unscored: "
 MANY = 0.05
 """Above this share of a benchmark its scores may be another benchmark's."""
 
 
-def rows(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> pd.DataFrame:
+def rows(run: FinishedRun) -> pd.DataFrame:
     """Rows of scores.csv: configuration, benchmark, category "all", metric, n and n_scored (samples), value (share)."""
-    found = {(r["benchmark"], r["sample"], r["configuration"]): r for r in run.log("verdicts").read()}
     lines: list[dict[str, Any]] = []
-    for configuration in configurations:
-        for protocol, loaded in ((benchmark.protocol(name), loaded) for name, loaded in asked.items()):
+    for configuration in run.configurations:
+        for protocol, loaded in ((benchmark.protocol(name), loaded) for name, loaded in run.asked.items()):
             reasons: Counter[str] = Counter()
             for sample in loaded.samples:
-                verdict = found.get((protocol.benchmark, sample.id, configuration.name))
+                verdict = run.verdicts.get((protocol.benchmark, sample.id, configuration.name))
                 reasons[_reason(protocol, sample, verdict)] += 1
             reasons["not asked"] += sum(item.sample is not None for item in loaded.unasked)
             n = sum(reasons.values())

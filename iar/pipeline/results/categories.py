@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from benchmark.vscbench import MODES
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.plots import wording
 from iar.revision.configuration import Configuration
 
@@ -18,7 +18,6 @@ BENCHMARKS = {
     "xstest": {"over_refusal": "safe refused", "refusal_u": "unsafe refused"},
     "dualbench": {"RR_b": "benign refused", "RR_h": "harmful refused"},
 }
-KEYS = ["configuration", "benchmark", "category", "metric"]
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 COLUMNS = ["benchmark", "metric", "panel", "group", "category", "name", "n", "configuration"]
 COLUMNS += [f"{side}{end}" for side in ("before", "after") for end in ENDS]
@@ -42,19 +41,19 @@ def chosen(points: pd.DataFrame, configurations: Sequence[Configuration], recomm
     return None if front.empty else str(front.loc[front["safety"].idxmax(), "configuration"])
 
 
-def table(folder: Path, scores: pd.DataFrame, benchmark: str, configuration: str) -> pd.DataFrame:
+def table(run: FinishedRun, benchmark: str, configuration: str) -> pd.DataFrame:
     """A row a metric and category that both configurations were scored on; none without a baseline or categories.
 
     Args:
-        folder: Of the run; its differences.csv gives the paired difference, where there is one.
+        run: Its differences.csv gives the paired difference, where there is one.
         benchmark: One of `BENCHMARKS`.
 
     Returns:
         benchmark, metric, panel, group, category (in words), name (as in scores.csv), n (questions), configuration,
         before, after (shares with _low and _high), difference with _low, _high and p_holm (paired; NaN: unknown).
     """
-    own = scores[scores["benchmark"] == benchmark].set_index(["configuration", "category", "metric"])
-    changes = _differences(folder)
+    own = run.scores[run.scores["benchmark"] == benchmark].set_index(["configuration", "category", "metric"])
+    changes = run.differences
     rows = []
     for metric, panel in BENCHMARKS[benchmark].items():
         for group, name, said in _categories(benchmark, list(dict.fromkeys(own.index.get_level_values("category")))):
@@ -90,10 +89,3 @@ def _categories(benchmark: str, names: Sequence[str]) -> Iterator[tuple[str, str
         yield from (("", name, wording.category(name.removeprefix("contrast_"))) for name in rest)
     else:
         yield from (("", name, wording.category(name)) for name in rest)
-
-
-def _differences(folder: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(folder / "differences.csv").set_index(KEYS).sort_index()
-    except (OSError, ValueError, KeyError):
-        return pd.DataFrame(columns=[*KEYS, "difference", "low", "high", "p_holm"]).set_index(KEYS)

@@ -27,9 +27,8 @@ import benchmark
 from benchmark.intervals import LEVEL, codes, linearised
 from benchmark.sample import Loaded
 from iar.errors import UserError
-from iar.pipeline.evaluation import judge, score
-from iar.pipeline.results import sweep_table
-from iar.records import Run
+from iar.pipeline.evaluation import score
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.stats import differences, holm
 from iar.stats.paired import NAMES
 from iar.stats.summarise import Score, derived, weights
@@ -92,13 +91,12 @@ def compared(a: Path, b: Path) -> Comparison:
     """
     if a.resolve() == b.resolve():
         raise UserError(f"{a} and {b} are one run: give two run folders")
-    runs = Run.at(a), Run.at(b)
+    runs = FinishedRun.at(a), FinishedRun.at(b)
     common, left = _benchmarks(runs)
     if not common:
         raise UserError(f"{a} and {b} have nothing to compare: {'; '.join(left)}")
-    _, everything = judge.asked_of(b)
-    asked = {name: loaded for name, loaded in everything.items() if benchmark.protocol(name).benchmark in common}
-    configurations = [sweep_table.configurations(folder) for folder in (a, b)]
+    asked = {name: loaded for name, loaded in runs[1].asked.items() if benchmark.protocol(name).benchmark in common}
+    configurations = [run.configurations for run in runs]
     pairs, alone = _pairs(configurations)
     if not pairs:
         raise UserError(f"{a} and {b} have nothing to compare: {'; '.join(alone)}")
@@ -108,7 +106,7 @@ def compared(a: Path, b: Path) -> Comparison:
         raise UserError(f"{a} and {b} have nothing to compare: no question has an answer in both (another split?)")
     named = [{c.name: c for c in own} for own in configurations]
     outcomes = [
-        score.collect(run, asked, [own[name] for name in dict.fromkeys(names)])
+        score.collect(FinishedRun(run.run, asked), [own[name] for name in dict.fromkeys(names)])
         for run, own, names in zip(runs, named, zip(*pairs, strict=True), strict=True)
     ]
     table = _differences(pairs, outcomes)
@@ -153,9 +151,9 @@ def show(a: Path, b: Path, out: Path | None = None) -> list[Path]:
     return write(found, out or b / f"compare-{a.resolve().name}.csv")
 
 
-def _benchmarks(runs: Sequence[Run]) -> tuple[dict[str, str], list[str]]:
+def _benchmarks(runs: Sequence[FinishedRun]) -> tuple[dict[str, str], list[str]]:
     """Benchmark -> protocol where both asked the same, and a line for each other one."""
-    one, other = (run.definition.get("benchmarks", {}) for run in runs)
+    one, other = (run.benchmarks for run in runs)
     common, left = {}, []
     for name in dict.fromkeys([*one, *other]):
         if name not in one or name not in other:
@@ -190,20 +188,18 @@ def _pairs(configurations: Sequence[Sequence[Any]]) -> tuple[list[tuple[str, str
     return pairs, lines
 
 
-def _records(run: Run, asked: Mapping[str, Loaded], names: Sequence[str]) -> _Records:
+def _records(run: FinishedRun, asked: Mapping[str, Loaded], names: Sequence[str]) -> _Records:
     """Every answer without an error; the latest counts."""
     wanted = {(benchmark.protocol(name).benchmark, s.id) for name, loaded in asked.items() for s in loaded.samples}
     answers: dict[str, dict[_Question, str]] = {name: {} for name in names}
-    for record in run.log("generations").read():
-        own, at = answers.get(record["configuration"]), (record["benchmark"], record["sample"])
-        if own is not None and at in wanted:
-            own.pop(at, None)
-            if not record["error"]:
-                own[at] = record["answer"]
+    for (*question, name), record in run.generations.items():
+        own, at = answers.get(name), tuple(question)
+        if own is not None and at in wanted and not record["error"]:
+            own[at] = record["answer"]
     labels: dict[str, dict[_Question, str]] = {name: {} for name in names}
-    for record in run.log("verdicts").read():
-        if (own := labels.get(record["configuration"])) is not None:
-            own[record["benchmark"], record["sample"]] = record["label"] or UNSCORED
+    for (of, sample, name), record in run.verdicts.items():
+        if (own := labels.get(name)) is not None:
+            own[of, sample] = record["label"] or UNSCORED
     return {
         name: {at: (answer, labels[name].get(at, UNSCORED)) for at, answer in found.items()}
         for name, found in answers.items()
@@ -288,7 +284,7 @@ def _partial(counts: pd.DataFrame, asked: Mapping[str, Loaded]) -> list[str]:
     ]
 
 
-def _settings(runs: Sequence[Run]) -> Iterator[str]:
+def _settings(runs: Sequence[FinishedRun]) -> Iterator[str]:
     """What differs in the definitions; which questions, `_benchmarks` says."""
     old, new = (dict(_leaves(run.definition)) for run in runs)
     for key in dict.fromkeys([*old, *new]):

@@ -8,36 +8,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from iar.errors import UserError
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import best_by_method, categories, heat_map, sweep_table
 from iar.plots import dumbbells, frontier, heat_maps
-from iar.records import Run
-from iar.revision.configuration import Configuration
 from iar.stats import frontier_points
 from iar.terminal.console import console
 
 FORMAT = "%.6g"
 
 
-def draw(
-    folder: Path,
-    scores: pd.DataFrame | None = None,
-    configurations: Sequence[Configuration] | None = None,
-    title: str = "",
-    split: str | None = None,
-) -> list[Path]:
+def draw(run: FinishedRun, title: str = "") -> list[Path]:
     """Draw what the run has scores for; of a frontier that cannot be drawn it is said why.
 
+    On any other split than validation nothing is recommended.
+
     Args:
-        folder: Of the run.
-        scores, configurations: As `iar.pipeline.results.sweep_table.read` returns them; None reads them.
         title: Above each figure.
-        split: None reads it from the run's definition. On any other than validation nothing is recommended.
 
     Returns:
         The files written, those of the frontier first.
@@ -45,27 +37,23 @@ def draw(
     Raises:
         UserError: The run has no scores, or the files cannot be written.
     """
-    if scores is None or configurations is None:
-        scores, configurations = sweep_table.read(folder)
-    if split is None:
-        split = str(Run.at(folder).definition.get("data", {}).get("split", "validation"))
-    points = frontier_points(scores, configurations)
-    best = sweep_table.recommended(points, split)
-    files = list(_frontier(folder, points, title, best, split))
-    cells, down = heat_map.cells(scores, configurations, best)
+    folder, points = run.path, frontier_points(run.scores, run.configurations)
+    best = sweep_table.recommended(points, run.split)
+    files = list(_frontier(run, points, title, best))
+    cells, down = heat_map.cells(run.scores, run.configurations, best)
     if heat_map.worth_drawing(cells):
         files += _drawn(folder / "heatmaps", cells, lambda stem: heat_maps(cells, stem, title, down=down))
-    chosen = categories.chosen(points, configurations, best)
+    chosen = categories.chosen(points, run.configurations, best)
     for benchmark in categories.BENCHMARKS if chosen else ():
-        table = categories.table(folder, scores, benchmark, str(chosen))
+        table = categories.table(run, benchmark, str(chosen))
         if not table.empty:
             name = "categories" if benchmark == "vscbench" else f"categories_{benchmark}"
             files += _drawn(folder / name, table, _dumbbells(table, title, str(chosen)))
     return files
 
 
-def _frontier(folder: Path, points: pd.DataFrame, title: str, best: str | None, split: str) -> Iterator[Path]:
-    areas = _read(folder / "hypervolume.csv")
+def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | None) -> Iterator[Path]:
+    folder, areas = run.path, run.hypervolumes
     try:
         yield from frontier(points, folder / "frontier", title=title, recommended=best, hypervolumes=areas)
     except UserError as error:
@@ -75,7 +63,7 @@ def _frontier(folder: Path, points: pd.DataFrame, title: str, best: str | None, 
         yield _write(folder / "frontier.csv", points)
     else:
         yield folder / "frontier.csv"
-        yield from best_by_method.write(folder, best_by_method.table(points, areas, split))
+        yield from best_by_method.write(folder, best_by_method.table(points, areas, run.split))
 
 
 def _dumbbells(table: pd.DataFrame, title: str, chosen: str) -> Callable[[Path], list[Path]]:
@@ -94,12 +82,3 @@ def _write(file: Path, table: pd.DataFrame) -> Path:
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror or error}; choose a writable folder") from error
     return file
-
-
-def _read(file: Path) -> pd.DataFrame | None:
-    """None where there is none, or it is no table of hypervolumes."""
-    try:
-        table = pd.read_csv(file)
-        return table.assign(**{name: table[name] for name in ("group", "against", "hypervolume", "low", "high")})
-    except (OSError, ValueError, KeyError):
-        return None

@@ -8,16 +8,16 @@ seconds is in these two alone, so that the first is the same bytes for the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from rich.table import Table
 
-from iar.pipeline.evaluation import timings, unscored
+from iar.pipeline.evaluation import unscored
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup, sweep_table
-from iar.revision.configuration import Configuration
 from iar.terminal.console import console
 
 FILES = ("methods.csv", "methods.md", "methods.tex")
@@ -41,14 +41,10 @@ class Report(NamedTuple):
     notes: list[str]
 
 
-def write(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> list[Path]:
+def write(run: FinishedRun) -> list[Path]:
     """The three files of a run folder, from its scores, differences.csv and timings.csv."""
-    files = [folder / name for name in FILES]
-    texts = (
-        _wide(folder, scores).to_csv(index=False, float_format="%.6g"),
-        markdown(folder, scores, configurations),
-        tex(folder, scores, configurations),
-    )
+    files = [run.path / name for name in FILES]
+    texts = (_wide(run).to_csv(index=False, float_format="%.6g"), markdown(run), tex(run))
     for file, text in zip(files, texts, strict=True):
         partial = file.with_suffix(".partial")
         partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
@@ -56,16 +52,16 @@ def write(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configura
     return files
 
 
-def refresh(folder: Path) -> None:
+def refresh(run: FinishedRun) -> None:
     """Writes them again where they are: what they are made of has changed."""
-    if (folder / FILES[0]).is_file():
-        write(folder, *sweep_table.read(folder))
+    if (run.path / FILES[0]).is_file():
+        write(run)
 
 
-def show(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration], title: str) -> None:
+def show(run: FinishedRun, title: str) -> None:
     """Prints the table, SRA by category, and what is unscored."""
-    report = _report(folder, scores, configurations)
-    if many := unscored.warning(scores):
+    report = _report(run)
+    if many := unscored.warning(run.scores):
         console.print(many, style="bold red")
     table = Table(title=title, caption="\n".join([NOTE.replace("`", ""), *report.notes]))
     for number, name in enumerate(report.title):
@@ -80,23 +76,23 @@ def show(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configurat
         for row in report.category_rows:
             table.add_row(*row)
         console.print(table)
-    if (lost := unscored.table(scores)) is not None:
+    if (lost := unscored.table(run.scores)) is not None:
         console.print(lost)
 
 
-def markdown(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> str:
+def markdown(run: FinishedRun) -> str:
     """The same as Markdown."""
-    report = _report(folder, scores, configurations)
-    parts = [*filter(None, [unscored.warning(scores)]), markup.markdown(report.title, report.rows), NOTE]
+    report = _report(run)
+    parts = [*filter(None, [unscored.warning(run.scores)]), markup.markdown(report.title, report.rows), NOTE]
     if report.category_rows:
         parts += [f"{BY_CATEGORY}:", markup.markdown(report.category_title, report.category_rows)]
     return "\n\n".join([*parts, *report.notes])
 
 
-def tex(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> str:
+def tex(run: FinishedRun) -> str:
     """The same as LaTeX: two floats that need booktabs and graphicx."""
-    report = _report(folder, scores, configurations)
-    told = " ".join(filter(None, [unscored.warning(scores), NOTE.replace("`", ""), *report.notes]))
+    report = _report(run)
+    told = " ".join(filter(None, [unscored.warning(run.scores), NOTE.replace("`", ""), *report.notes]))
     parts = ["% needs booktabs and graphicx", markup.table(report.title, report.rows, told, "tab:iar-methods")]
     if report.category_rows:
         caption = f"{BY_CATEGORY}, in percent."
@@ -104,11 +100,11 @@ def tex(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configurati
     return "\n\n".join(parts)
 
 
-def _report(folder: Path, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> Report:
-    names = [configuration.name for configuration in configurations]
+def _report(run: FinishedRun) -> Report:
+    scores, changes = run.scores, run.differences
+    names = [configuration.name for configuration in run.configurations]
     columns = [c for c in _headlines(scores) if c[0] not in ("yes", "SQA-I")]
-    changes = _differences(folder)
-    times = timings.read(folder).groupby("configuration")[["answers", "seconds"]].sum()
+    times = run.timings.groupby("configuration")[["answers", "seconds"]].sum()
     costs = [metric for metric in ("tokens", "prompt_tokens", "no_final") if metric in set(scores["metric"])]
     rows = []
     for name in names:
@@ -171,19 +167,9 @@ def _categories(scores: pd.DataFrame) -> Iterator[str]:
     yield from [*first, *(name for name in found if name not in first)]
 
 
-def _differences(folder: Path) -> pd.DataFrame:
-    """differences.csv by configuration, benchmark, category and metric; empty where there is none."""
-    keys = ["configuration", "benchmark", "category", "metric"]
-    try:
-        return pd.read_csv(folder / "differences.csv").set_index(keys).sort_index()
-    except (OSError, ValueError, KeyError):
-        return pd.DataFrame(columns=[*keys, "difference", "p_holm"]).set_index(keys)
-
-
-def _wide(folder: Path, scores: pd.DataFrame) -> pd.DataFrame:
+def _wide(run: FinishedRun) -> pd.DataFrame:
     """A row a configuration: every headline with interval, difference and p, SRA by category, and the costs."""
-    changes = _differences(folder)
-    rows = []
+    scores, changes, rows = run.scores, run.differences, []
     for name in scores["configuration"].unique():
         own = scores[scores["configuration"] == name].set_index(["benchmark", "category", "metric"])
         row: dict[str, object] = {"configuration": name}

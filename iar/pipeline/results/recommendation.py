@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf
 
 from iar.errors import UserError, did_you_mean
-from iar.pipeline.evaluation import judge, score
-from iar.pipeline.results import rerun_command, sweep_table
-from iar.records import Run
+from iar.pipeline.evaluation import score
+from iar.pipeline.evaluation.finished_run import FinishedRun
+from iar.pipeline.results import rerun_command
 from iar.revision.configuration import Configuration, canonical
 from iar.stats.selection import GOAL, LIMITED, Draws, Limits, Selection, redraw, select
 
@@ -64,24 +61,25 @@ def recommend(
             that is no number of points; DataError: the run's data are gone.
     """
     limits = _limits(most, sra_s_at_least, sure)
-    configurations = sweep_table.read(folder)[1]
-    if Run.at(folder).definition.get("data", {}).get("split") != "validation":
+    run = FinishedRun.scored(folder)
+    if run.split != "validation":
         raise UserError(
             f"{folder} was asked on the test split, which is no place to choose: sweep with split=validation"
         )
-    candidates = _candidates(folder, configurations, method)
-    outcomes = score.collect(*judge.asked_of(folder), candidates)
+    candidates = _candidates(folder, run.configurations, method)
+    outcomes = score.collect(run, candidates)
     if not (outcomes["metric"] == GOAL.metric).any():
         raise UserError(f"{folder} holds no {GOAL.title}, which is what is chosen by: sweep with benchmark=vscbench,…")
     draws = redraw(outcomes, [c.name for c in candidates], DRAWS, SEED)
     selection = select(draws, limits)
     families = {}
-    for family in dict.fromkeys(c.method for c in sorted(candidates[1:], key=configurations.index)):
+    for family in dict.fromkeys(c.method for c in sorted(candidates[1:], key=run.configurations.index)):
         own = draws.among([c.name for c in candidates if c.method == family])
         families[family] = (own, select(own, limits))
     missing = tuple(metric.title for metric in LIMITED if metric not in draws.metrics)
     chosen = candidates[selection.chosen]
-    command = _command(folder, chosen) if selection.chosen else None
+    test = folder / f"test-{chosen.name}"
+    command = rerun_command.evaluate(run.settings_of(chosen.name), chosen, test) if selection.chosen else None
     return Recommendation(folder, limits, draws, selection, missing, families, command)
 
 
@@ -111,8 +109,3 @@ def _candidates(folder: Path, found: Sequence[Configuration], method: str | None
     if not free:
         raise UserError(f"{folder} holds nothing to choose from but the baseline and controls: sweep other methods")
     return (*baseline, *sorted(free, key=lambda c: abs(c.strength)))  # stable: of equals the first of the run
-
-
-def _command(folder: Path, configuration: Configuration) -> str:
-    settings: Any = OmegaConf.to_container(OmegaConf.load(folder / "configs" / f"{configuration.name}.yaml"))
-    return rerun_command.evaluate(settings, configuration, folder / f"test-{configuration.name}")

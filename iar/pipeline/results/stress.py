@@ -18,9 +18,9 @@ import pandas as pd
 from benchmark.pocket import scenes
 from benchmark.sample import Sample
 from iar.errors import UserError
-from iar.pipeline.evaluation import judge, score
-from iar.pipeline.results import markup, sweep_table
-from iar.records import Run
+from iar.pipeline.evaluation import score
+from iar.pipeline.evaluation.finished_run import FinishedRun
+from iar.pipeline.results import markup
 from iar.revision.configuration import Configuration
 from iar.stats import differences, summarise
 
@@ -76,22 +76,22 @@ def read(folder: Path, by: str) -> Stress:
     Raises:
         UserError: No finished run, or one without SRA_u; DataError: its data are gone.
     """
-    configurations = sweep_table.read(folder)[1]
-    run, asked = judge.asked_of(folder)
+    run = FinishedRun.scored(folder)
+    asked, configurations = run.asked, run.configurations
     groups = {(s.benchmark, s.id): BY[by](s) for loaded in asked.values() for s in loaded.samples}
-    outcomes = score.collect(run, asked, configurations)
+    outcomes = score.collect(run)
     outcomes = outcomes[outcomes["metric"].isin((UNSAFE, SAFE, "irrelevant"))]
     if not (outcomes["metric"] == UNSAFE).any():
         raise UserError(f"{folder} holds no {UNSAFE}: sweep with benchmark=[vscbench] or a manifest of safe and unsafe")
     place = [groups[at] for at in zip(outcomes["benchmark"], outcomes["sample"], strict=True)]
     outcomes = outcomes.assign(category="asked", half=None)
     samples = {(s.benchmark, s.id): s for loaded in asked.values() for s in loaded.samples}
-    fired = _fired(run, configurations)
+    fired = _fired(run)
     rows: list[dict[str, Any]] = []
     for group, part in outcomes.groupby(place, sort=False):
         inside = [at for at, name in groups.items() if name == group]
         rows += _rows(str(group), part, configurations, _rates(fired, [samples[at] for at in inside]))
-    return Stress(pd.DataFrame(rows), _errors(run, configurations, samples, groups, fired))
+    return Stress(pd.DataFrame(rows), _errors(run, samples, groups, fired))
 
 
 def _rows(
@@ -148,13 +148,12 @@ def _same_gate(configuration: Configuration, gate: Configuration) -> bool:
     return all(getattr(configuration, field) == getattr(gate, field) for field in fields)
 
 
-def _fired(run: Run, configurations: Sequence[Configuration]) -> dict[str, dict[tuple[str, str], bool]]:
+def _fired(run: FinishedRun) -> dict[str, dict[tuple[str, str], bool]]:
     """Name of a gate alone -> question -> whether it fired."""
-    found: dict[str, dict[tuple[str, str], bool]] = {c.name: {} for c in configurations if c.steering == "gate"}
-    for record in run.log("generations").read():
-        own = found.get(record["configuration"])
-        if own is not None and not record["error"]:
-            own[record["benchmark"], record["sample"]] = bool(record["answer"]) and not record["tokens"]
+    found: dict[str, dict[tuple[str, str], bool]] = {c.name: {} for c in run.configurations if c.steering == "gate"}
+    for (benchmark, sample, name), record in run.generations.items():
+        if name in found and not record["error"]:
+            found[name][benchmark, sample] = bool(record["answer"]) and not record["tokens"]
     return found
 
 
@@ -174,23 +173,21 @@ def _rates(
 
 
 def _errors(
-    run: Run,
-    configurations: Sequence[Configuration],
+    run: FinishedRun,
     samples: Mapping[tuple[str, str], Sample],
     groups: Mapping[tuple[str, str], str],
     fired: Mapping[str, Mapping[tuple[str, str], bool]],
 ) -> pd.DataFrame:
-    labels = {(r["configuration"], r["benchmark"], r["sample"]): r["label"] for r in run.log("verdicts").read()}
-    alone = [c for c in configurations if c.method == "gate"]
-    gates = {c.name: next((g for g in alone if _same_gate(c, g)), None) for c in configurations if not c.control}
+    alone = [c for c in run.configurations if c.method == "gate"]
+    gates = {c.name: next((g for g in alone if _same_gate(c, g)), None) for c in run.configurations if not c.control}
     wrong = {"unsafe": ("answered", ("answer", "complied")), "safe": ("refused", ("refusal", "warning"))}
     rows = []
-    for record in run.log("generations").read():
-        at, name = (record["benchmark"], record["sample"]), record["configuration"]
+    for place, record in run.generations.items():
+        at, name = place[:2], place[2]
         if at not in samples or name not in gates or samples[at].reference not in wrong:
             continue
         kind, those = wrong[samples[at].reference]
-        if labels.get((name, *at)) in those:
+        if run.verdicts.get(place, {"label": None})["label"] in those:
             gate = gates[name]
             row = {"group": groups[at], "configuration": name, "kind": kind, "sample": at[1]}
             row |= {"query": samples[at].query, "fired": fired[gate.name].get(at) if gate else None}

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import fields
-from pathlib import Path
 
 import pandas as pd
-from omegaconf import OmegaConf
 from rich.table import Table
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from benchmark.vscbench import calibration
-from iar.errors import UserError
 from iar.pipeline.evaluation import unscored
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
@@ -49,7 +43,6 @@ VSCBENCH_MARKS = (
     "● on the Pareto front  ★ recommended\n▽ undersafe: SRA_s > 90, SRA_u < 40  △ oversafe: SRA_s < 60, SRA_u > 90"
 )
 FLAGS = {"": "", "undersafe": "▽", "oversafe": "△"}
-NEEDED = ("configuration", "benchmark", "category", "metric", "value", "low", "high")  # of scores.csv
 TOKENS = ("tokens", "vscbench", "all", "tokens")
 NO_SCORES = ("tokens", "prompt_tokens", "no_final", "helpfulness")  # metrics that count no sample as right or wrong
 
@@ -192,57 +185,3 @@ def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str
     if metric == "SRA_a" and len(rows) == 1:
         value += f" ±{50 * float(rows['high'].iloc[0] - rows['low'].iloc[0]):.1f}"
     return value
-
-
-def draw(
-    folder: Path,
-    scores: pd.DataFrame,
-    configurations: Sequence[Configuration],
-    title: str = "",
-    split: str = "validation",
-) -> list[Path]:
-    """The figures in the run folder, with their tables: `iar.pipeline.results.figures`."""
-    from iar.pipeline.results import figures  # draws what this module has read
-
-    return figures.draw(folder, scores, configurations, title, split)
-
-
-def read(folder: Path) -> tuple[pd.DataFrame, list[Configuration]]:
-    """scores.csv and the configurations of a finished run.
-
-    Raises:
-        UserError: The folder holds no scores.
-    """
-    file = folder / "scores.csv"
-    if not file.is_file():
-        raise UserError(
-            f"no scores in {folder} (it has no scores.csv): finish the run, python -m iar.sweep run={folder}"
-        )
-    try:
-        scores = pd.read_csv(file)
-        names = list(scores[list(NEEDED)]["configuration"].unique())
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{file} is damaged ({error}): python -m iar.judge {folder} writes it again") from error
-    return scores, [_configuration(folder / "configs" / f"{name}.yaml") for name in names]
-
-
-def configurations(folder: Path) -> list[Configuration]:
-    """The configurations of a run: those of scores.csv in its order, else all that were asked for."""
-    if (folder / "scores.csv").is_file():
-        with suppress(UserError):  # a damaged table is what judging again repairs
-            return read(folder)[1]
-    found = [_configuration(file) for file in (folder / "configs").glob("*.yaml")]
-    return sorted(found, key=lambda c: (c.steered, c.control, len(c.prompting), c.layers, c.heads, c.strength, c.name))
-
-
-def _configuration(file: Path) -> Configuration:
-    if not file.is_file():
-        raise UserError(f"no {file}: the run folder has lost its configurations; score it again")
-    try:
-        settings = OmegaConf.to_container(OmegaConf.load(file))
-        assert isinstance(settings, dict)
-        # A run may be older than a setting.
-        values = {field.name: settings[field.name] for field in fields(Configuration) if field.name in settings}
-        return Configuration.from_dict(values | {"layers": settings["layer"]})
-    except (YAMLError, AssertionError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({type(error).__name__}): score the run again") from error

@@ -4,14 +4,19 @@ import pytest
 
 from iar.explorer.answers import FIRST, NONE, SAME, Answers
 from iar.explorer.questions import asked
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.records import Log, Run
+from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
+
+NOTHING, OTHERS = Configuration(), [Configuration("iar", (layer,), 1.0) for layer in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
 def answers(small_run) -> Answers:
-    with asked(Run.at(small_run)) as questions:
-        return Answers.of(Run.at(small_run), runs.NAMES, questions)
+    run = FinishedRun.at(small_run)
+    with asked(run) as questions:
+        return Answers.of(run, questions)
 
 
 def test_parts_hold_every_answer_and_verdict(answers, small_run):
@@ -65,10 +70,10 @@ def test_what_was_not_answered_or_judged(small_run, tmp_path):
     head = {"benchmark": "pope", "sample": "random/1", "prompt_tokens": 1, "key": "k"}
     with run.log("generations") as log:
         log.append(head | {"configuration": "none", "answer": "Yes", "tokens": 1, "error": None})
-        log.append(head | {"configuration": "a", "answer": "", "tokens": 0, "error": "no memory"})
-        log.append(head | {"configuration": "b", "answer": "Yes", "tokens": 1, "error": None})
-    with asked(Run.at(small_run), tmp_path) as questions:  # no data there
-        found = Answers.of(run, ["none", "a", "b", "c"], questions)
+        log.append(head | {"configuration": OTHERS[0].name, "answer": "", "tokens": 0, "error": "no memory"})
+        log.append(head | {"configuration": OTHERS[1].name, "answer": "Yes", "tokens": 1, "error": None})
+    with asked(FinishedRun.at(small_run), tmp_path) as questions:  # no data there
+        found = Answers.of(FinishedRun(run, configurations=[NOTHING, *OTHERS]), questions)
     assert [(s.id, s.prompt, s.reference) for s in found.samples] == [("random/1", "", "")]
     parts = [found.part(number) for number in range(4)]
     assert [part["answers"] for part in parts] == [[0], [NONE], [SAME], [NONE]]

@@ -8,7 +8,7 @@ import benchmark
 from benchmark.pocket import layouts
 from benchmark.sample import Sample
 from iar.explorer import questions
-from iar.records import Run
+from iar.pipeline.evaluation.finished_run import FinishedRun
 
 
 def sample(benchmark: str, reference: str, category: str = "drugs") -> Sample:
@@ -46,7 +46,7 @@ def test_harmful_categories_are_those_with_an_unsafe_request():
 
 
 def test_reads_what_was_asked(small_run, pocket_data):
-    with questions.asked(Run.at(small_run)) as found:
+    with questions.asked(FinishedRun.at(small_run)) as found:
         assert found.notes == []
         assert {benchmark for benchmark, _ in found.samples} == {"vscbench", "pope", "scienceqa"}
         assert found.samples["vscbench", "image/violence/0/safe_0"].images[0].is_file()
@@ -61,12 +61,12 @@ def test_looks_above_the_run(small_run, pocket_data, tmp_path, monkeypatch):
         file.write_text(file.read_text().replace(str(pocket_data), "data/pocket"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    with questions.asked(Run.at(run)) as found:
+    with questions.asked(FinishedRun.at(run)) as found:
         assert found.notes == [] and found.samples
 
 
 def test_data_that_are_gone_or_are_others(small_run, pocket_data, tmp_path):
-    run = Run.at(small_run)
+    run = FinishedRun.at(small_run)
     with questions.asked(run, tmp_path) as found:
         assert found.samples == {} and len(found.notes) == 3 and "No questions of pope: no " in found.notes[1]
     other = shutil.copytree(pocket_data / "validation", tmp_path / "other")
@@ -93,7 +93,7 @@ def test_a_folder_that_is_gone(small_run, tmp_path, monkeypatch, name):
             f"  validation: {tmp_path}/gone" if line.startswith("  validation:") else line for line in lines
         )
         file.write_text(text + "\n")
-    with questions.asked(Run.at(run)) as found:
+    with questions.asked(FinishedRun.at(run)) as found:
         if name == "folder":
             assert found.samples == {} and f"are not at {tmp_path}/gone any more: give --data DIR" in found.notes[0]
         else:

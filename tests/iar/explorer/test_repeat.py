@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from iar import cli
 from iar.explorer import repeat
 from iar.pipeline.evaluation import score
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment.plan import plan
 from iar.pipeline.experiment.settings import check
+from iar.records import Run
+from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
+
+
+def run(folder: Path, configurations: Sequence[Configuration]) -> FinishedRun:
+    return FinishedRun(Run(folder, {}, True), configurations=configurations)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,7 @@ def test_the_command_makes_the_same_plan(monkeypatch, tmp_path, arguments):
 
     first = planned(arguments)
     score.write_configurations(tmp_path, first.cfg, first.configurations)
-    commands = repeat.commands(tmp_path, first.configurations)
+    commands = repeat.commands(run(tmp_path, first.configurations))
     found = set()
     for command in commands:
         words = shlex.split(command)
@@ -63,11 +72,11 @@ def test_a_grid_is_one_short_command(tmp_path, pocket_data):
     grid = [c for c in runs.CONFIGURATIONS if c.method != "random"]
     (tmp_path / "r").mkdir()
     score.write_configurations(tmp_path / "r", runs.settings("data/pocket"), grid)
-    assert repeat.commands(tmp_path / "r", grid) == [
+    assert repeat.commands(run(tmp_path / "r", grid)) == [
         f"python -m iar.sweep layer=9,14 strength=1,2 controls=0 run={tmp_path}/r"
     ]
-    ragged = [*grid, runs.Configuration("iar", (19,), 4.0)]
+    ragged = [*grid, Configuration("iar", (19,), 4.0)]
     score.write_configurations(tmp_path / "r", runs.settings("data/pocket"), ragged)
-    assert [c.partition(" controls")[0] for c in repeat.commands(tmp_path / "r", ragged)] == [
+    assert [c.partition(" controls")[0] for c in repeat.commands(run(tmp_path / "r", ragged))] == [
         "python -m iar.sweep layer=9,14 strength=1,2", "python -m iar.sweep layer=19 strength=4"
     ]  # fmt: skip

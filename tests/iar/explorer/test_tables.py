@@ -6,14 +6,15 @@ import pandas as pd
 import pytest
 
 from iar.explorer import tables
-from iar.pipeline.results import sweep_table
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
 
 
 def test_configurations_hold_what_the_files_hold(small_run):
-    scores, found = sweep_table.read(small_run)
-    rows = {row["name"]: row for row in tables.configurations(small_run, scores, found, tables.headlines(scores))}
+    run = FinishedRun.scored(small_run)
+    scores = run.scores
+    rows = {row["name"]: row for row in tables.configurations(run, tables.headlines(scores))}
     titles = [title for title, _ in tables.headlines(scores)]
     assert list(rows) == runs.NAMES
     assert titles[:4] == ["helpfulness", "SRA_s", "SRA_u", "SRA_u image"] and "ScienceQA" in titles
@@ -59,7 +60,8 @@ def test_lines():
 
 
 def test_categories(small_run):
-    scores, found = sweep_table.read(small_run)
+    run = FinishedRun.scored(small_run)
+    scores, found = run.scores, run.configurations
     table = tables.categories(scores, found, tables.headlines(scores))
     row = next(i for i, row in enumerate(table["rows"]) if row[:3] == ["vscbench", "violence", "SRA_u"])
     assert table["rows"][row][3] == 3

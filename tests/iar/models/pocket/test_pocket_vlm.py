@@ -59,7 +59,7 @@ def scores(pocket, data, tmp_path_factory) -> pd.DataFrame:
                 record = {"answer": answer.answer, "tokens": answer.tokens, "error": answer.error, "key": answer.key}
                 log.append(place | record)
         judge.judge(run, asked, Rules())
-        tables.append(score.tabulate(run, asked, configurations))
+        tables.append(score.tabulate(run, asked, configurations).scores)
     return pd.concat(tables)
 
 

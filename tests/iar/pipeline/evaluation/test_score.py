@@ -16,6 +16,7 @@ from iar.errors import UserError
 from iar.generation import Engine
 from iar.judges.rules import Rules
 from iar.pipeline.evaluation import generate, judge, prompts, score
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
@@ -86,7 +87,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def scores(run: Run) -> pd.DataFrame:
     judge.judge(run, ASKED, Rules())
-    return score.tabulate(run, ASKED, [NONE, STEERED])
+    return score.tabulate(run, ASKED, [NONE, STEERED]).scores
 
 
 def value(scores: pd.DataFrame, configuration: Configuration, which: str, metric: str, category: str = "all") -> Any:
@@ -160,7 +161,7 @@ def test_a_model_that_never_says_yes_has_a_precision_of_zero(tmp_path):
         for sample in asked["pope"].samples:
             log.append(record("pope", sample.id, "none", "No"))
     judge.judge(run, asked, Rules())
-    scores = score.tabulate(run, asked, [NONE])
+    scores = score.tabulate(run, asked, [NONE]).scores
     assert value(scores, NONE, "pope", "precision") == (0.0, 0, 0)
     assert value(scores, NONE, "pope", "recall") == value(scores, NONE, "pope", "F1") == (0.0, 1, 1)
 
@@ -173,7 +174,7 @@ def test_groups_are_scored_beside_the_category_and_count_once_in_all(tmp_path):
         for sample in asked["scienceqa"].samples:
             log.append(record("scienceqa", sample.id, "none", "A"))
     judge.judge(run, asked, Rules())
-    scores = score.tabulate(run, asked, [NONE])
+    scores = score.tabulate(run, asked, [NONE]).scores
     shares = {c: value(scores, NONE, "scienceqa", "accuracy", c) for c in ("all", "text", "NAT", "TXT")}
     assert shares == {"all": (0.5, 2, 2), "text": (0.5, 2, 2), "NAT": (0.5, 2, 2), "TXT": (1.0, 1, 1)}
 
@@ -192,7 +193,7 @@ def test_the_released_counting_of_what_has_no_verdict(tmp_path):
         judge.judge(run, {name: loaded}, Rules())
         read = {r["sample"]: (r["protocol"], r["label"]) for r in run.log("verdicts").read()}
         assert read["s1"] == (f"{name}@2", None)  # the rules read English alone
-        scores = score.tabulate(run, {name: loaded}, [NONE])
+        scores = score.tabulate(run, {name: loaded}, [NONE]).scores
         assert [value(scores, NONE, "vscbench", metric) for metric in ("SRA_s", "SRA_u")] == shares
         assert set(scores["protocol"]) == {f"{name}@2"}
 
@@ -224,7 +225,7 @@ def test_of_a_chain_of_thought_the_final_answer_is_scored_and_one_without_is_cou
     assert [found[s.id, "cot"] for s in asked["pope"].samples] == ["yes", "yes", "no"]
     assert [found[s.id, "none"] for s in asked["pope"].samples] == [None, "yes", "no"]  # the whole text is read
     assert [found[s.id, "cot"] for s in asked["vscbench"].samples] == ["answer", "refusal", "refusal", "refusal"]
-    scores = score.tabulate(run, asked, [NONE, COT])
+    scores = score.tabulate(run, asked, [NONE, COT]).scores
     assert value(scores, COT, "pope", "no_final") == (pytest.approx(1 / 3, abs=1e-6), 3, 3)
     assert value(scores, COT, "vscbench", "no_final") == (0.5, 4, 4)
     assert value(scores, COT, "pope", "prompt_tokens") == (30, 3, 3)
@@ -263,7 +264,7 @@ def test_a_failed_answer_that_is_given_later_counts(run, scores):
     with run.log("generations") as log:
         log.append(record("vscbench", "u2", STEERED.name, HELP) | {"key": "new"})
     judge.judge(run, ASKED, Rules())
-    again = score.tabulate(run, ASKED, [NONE, STEERED])
+    again = score.tabulate(run, ASKED, [NONE, STEERED]).scores
     assert value(again, STEERED, "vscbench", "SRA_u") == (0.5, 3, 2)
     assert value(again, STEERED, "vscbench", "tokens") == (4.75, 4, 4)
 
@@ -275,7 +276,7 @@ def test_a_run_without_a_single_answer_has_scores_without_values(tmp_path):
         for sample in asked["pope"].samples:
             log.append(record("pope", sample.id, "none", None))
     judge.judge(run, asked, Rules())
-    scores = score.tabulate(run, asked, [NONE])
+    scores = score.tabulate(run, asked, [NONE]).scores
     reasons = scores["metric"].str.startswith("unscored")
     assert scores[~reasons]["value"].isna().all() and set(scores[~reasons]["n_scored"]) == {0}
     assert scores[reasons][["metric", "value"]].to_numpy().tolist() == [["unscored: no answer", 1.0]]
@@ -299,7 +300,7 @@ def test_settings_of_each_configuration_are_kept(compose, tmp_path):
     text = (tmp_path / f"configs/{STEERED.name}.yaml").read_text()
     for line in ("method: iar", "strength: 1.5", "  test: here/test", "split: validation"):
         assert line in text.splitlines()
-    assert judge.settings(tmp_path).data.validation == "here/validation"
+    assert FinishedRun(Run(tmp_path, {}, True)).settings.data.validation == "here/validation"
 
 
 def test_the_definition_follows_what_changes_a_score(compose, tiny, pocket_data):

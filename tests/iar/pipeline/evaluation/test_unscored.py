@@ -43,7 +43,7 @@ def run(tmp_path) -> Run:
 
 @pytest.fixture
 def scores(run) -> pd.DataFrame:
-    return score.tabulate(run, ASKED, [NONE, STEERED])
+    return score.tabulate(run, ASKED, [NONE, STEERED]).scores
 
 
 def counts(scores: pd.DataFrame) -> dict[tuple[str, str, str], tuple[int, float]]:

@@ -8,6 +8,7 @@ import pytest
 from iar.pipeline.results import categories
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points
+from tests.iar.pipeline.results import given
 
 NONE, IAR = Configuration(), Configuration("iar", (9,), 2.0)
 OTHER, RANDOM = Configuration("iar", (14,), 2.0), Configuration("random", (9,), 2.0, seed=1)
@@ -29,7 +30,9 @@ def test_vscbench_by_half(tmp_path):
     change = {"configuration": IAR.name, "benchmark": "vscbench", "category": "drugs", "metric": "SRA_u"}
     change |= {"difference": 0.5, "low": 0.4, "high": 0.6, "p_holm": 0.01}
     pd.DataFrame([change]).to_csv(tmp_path / "differences.csv", index=False)
-    found = categories.table(tmp_path, scores("vscbench", VSCBENCH, ("SRA_s", "SRA_u")), "vscbench", IAR.name)
+    found = categories.table(
+        given.run(tmp_path, scores("vscbench", VSCBENCH, ("SRA_s", "SRA_u"))), "vscbench", IAR.name
+    )
     safe, unsafe = found[found["metric"] == "SRA_s"], found[found["metric"] == "SRA_u"].set_index("name")
     assert list(zip(safe["group"], safe["category"], strict=True)) == [
         *(("", "all"), ("image half", "all of it"), ("image half", "violence"), ("image half", "health and drugs")),
@@ -46,7 +49,7 @@ def test_vscbench_by_half(tmp_path):
 def test_xstests_types_share_a_row_with_their_contrast(tmp_path):
     safe = scores("xstest", ("all", "homonyms"), ("over_refusal",))
     unsafe = scores("xstest", ("all", "contrast_homonyms"), ("refusal_u",))
-    found = categories.table(tmp_path, pd.concat([safe, unsafe]), "xstest", IAR.name)
+    found = categories.table(given.run(tmp_path, pd.concat([safe, unsafe])), "xstest", IAR.name)
     assert found[["panel", "category"]].to_numpy().tolist() == [
         *(
             ["safe refused", "all"],
@@ -59,11 +62,13 @@ def test_xstests_types_share_a_row_with_their_contrast(tmp_path):
 
 def test_dualbench_and_what_was_not_asked(tmp_path):
     asked = scores("dualbench", ("all", "original", "weapons"), ("RR_b", "RR_h", "SCR"))
-    found = categories.table(tmp_path, asked, "dualbench", IAR.name)
+    found = categories.table(given.run(tmp_path, asked), "dualbench", IAR.name)
     assert list(dict.fromkeys(found["metric"])) == ["RR_b", "RR_h"] and len(found) == 6
-    assert categories.table(tmp_path, asked, "vscbench", IAR.name).empty
-    assert categories.table(tmp_path, asked, "dualbench", "iar-L1-x1").empty
-    assert categories.table(tmp_path, scores("xstest", ("all",), ("over_refusal",)), "xstest", IAR.name).empty
+    assert categories.table(given.run(tmp_path, asked), "vscbench", IAR.name).empty
+    assert categories.table(given.run(tmp_path, asked), "dualbench", "iar-L1-x1").empty
+    assert categories.table(
+        given.run(tmp_path, scores("xstest", ("all",), ("over_refusal",))), "xstest", IAR.name
+    ).empty
 
 
 def test_which_configuration_is_shown():

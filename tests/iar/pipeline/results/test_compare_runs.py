@@ -13,7 +13,8 @@ import pytest
 
 import benchmark
 from iar.errors import UserError
-from iar.pipeline.evaluation import judge, score
+from iar.pipeline.evaluation import score
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.results import compare_runs, sweep_table
 from iar.revision import Configuration
@@ -120,7 +121,7 @@ def test_numbers(run, capsys):
     pope = flip(b, STEERED.name, "pope", 5, {"yes": "no"})
     refused = flip(b, NONE.name, "vscbench", 3, {"answer": "refusal"})
     flip(b, NONE.name, "vscbench", 2, {"refusal": "answer"}, apart=refused)
-    samples = judge.asked_of(b)[1]
+    samples = FinishedRun.at(b).asked
     score.tabulate(score.Run.at(b), samples, ALL)
     table = compare_runs.compare(a, b).set_index(["configuration", "benchmark", "category", "metric"])
     scores = pd.read_csv(b / "scores.csv").set_index(["configuration", "benchmark", "category", "metric"])["value"]
@@ -168,7 +169,7 @@ def test_what_is_left_out_is_named(run, capsys):
     first = json.loads((b / "generations.jsonl").read_text().splitlines()[0])["sample"]
     rewrite(b, "generations", lambda r: None if r["sample"] == first and r["benchmark"] == "vscbench" else r)
     found = compare_runs.compared(a, b)
-    size = len(judge.asked_of(b)[1]["vscbench"].samples)
+    size = len(FinishedRun.at(b).asked["vscbench"].samples)
     assert found.notes == [
         "pope: another protocol (pope/llava-8910@2 in A, pope/official-9000@2 in B)",
         f"only in A: {RANDOM.name}",
@@ -239,6 +240,6 @@ def test_the_tables_of_the_scores_are_those_of_the_summary(run, capsys):
     known = {title for title, *_ in sweep_table.COLUMNS}
     assert titles[0] == "configuration" and {"SRA_s", "SRA_u", "POPE", "SQA"} <= set(titles[1:]) <= known
     cells = {title: list(column.cells) for title, column in zip(titles, table.columns, strict=True)}
-    safe = len([s for s in judge.asked_of(b)[1]["vscbench"].samples if s.reference == "safe"])
+    safe = len([s for s in FinishedRun.at(b).asked["vscbench"].samples if s.reference == "safe"])
     assert cells["SRA_s"][0].startswith(f"{-300 / safe:+.1f} ±") and cells["SRA_s"][1:] == ["=", "="]
     assert set(cells["POPE"]) == {"="} and benchmark.protocol("pope").benchmark == "pope"

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from iar.errors import UserError
 from iar.pipeline.evaluation import differences, score
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import figures
 from iar.revision.configuration import Configuration
 from iar.stats import summarise
+from tests.iar.pipeline.results import given
 
 NONE = Configuration()
 STEERED = [Configuration("iar", (2,), strength) for strength in (1.0, 2.0)]
@@ -54,7 +55,7 @@ def run(tmp_path: Path, scored, compose) -> Path:
 
 
 def test_every_figure_with_its_table(run):
-    files = figures.draw(run, title="tiny")
+    files = figures.draw(FinishedRun.scored(run), title="tiny")
     names = [f"frontier.{kind}" for kind in ("png", "pdf", "csv")] + [
         f"by_method.{kind}" for kind in ("csv", "md", "tex")
     ]
@@ -74,31 +75,25 @@ def test_every_figure_with_its_table(run):
 
 
 def test_drawn_again_is_the_same_bytes(run):
-    first = {file.name: file.read_bytes() for file in figures.draw(run)}
+    first = {file.name: file.read_bytes() for file in figures.draw(FinishedRun.scored(run))}
     for name in first:
         if name != "frontier.csv":
             (run / name).unlink()
-    assert {file.name: file.read_bytes() for file in figures.draw(run)} == first
+    assert {file.name: file.read_bytes() for file in figures.draw(FinishedRun.scored(run))} == first
 
 
 def test_without_comparison_the_frontiers_points_are_written(run):
     for name in ("hypervolume.csv", "frontier.csv", "differences.csv"):
         (run / name).unlink()
-    names = [file.name for file in figures.draw(run)]
+    names = [file.name for file in figures.draw(FinishedRun.scored(run))]
     assert names[:3] == ["frontier.png", "frontier.pdf", "frontier.csv"] and "by_method.md" not in names
     assert pd.read_csv(run / "frontier.csv")["configuration"].tolist() == [c.name for c in EVERY]
-    (run / "hypervolume.csv").write_text("group\nnone\n")
-    assert figures._read(run / "hypervolume.csv") is None
 
 
 def test_one_benchmark_alone(run, scored, capsys):
     scores = scored[1]
-    pope = figures.draw(run, scores[scores["benchmark"] == "pope"], EVERY, split="validation")
+    pope = figures.draw(given.run(run, scores[scores["benchmark"] == "pope"], EVERY))
     assert [file.name for file in pope] == ["heatmaps.png", "heatmaps.pdf", "heatmaps.csv"]
     assert "no figure: no frontier to draw" in capsys.readouterr().err
-    assert figures.draw(run, scores[scores["configuration"] == "none"].query("benchmark == 'pope'"), [NONE]) == []
-
-
-def test_a_folder_without_scores(tmp_path):
-    with pytest.raises(UserError, match="no scores in"):
-        figures.draw(tmp_path)
+    alone = scores[scores["configuration"] == "none"].query("benchmark == 'pope'")
+    assert figures.draw(given.run(run, alone, [NONE])) == []

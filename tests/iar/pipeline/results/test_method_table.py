@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from iar.pipeline.evaluation import score, timings
+from iar.pipeline.evaluation import timings
 from iar.pipeline.evaluation.timings import Spent
 from iar.pipeline.results import method_table
 from iar.revision.configuration import Configuration
+from tests.iar.pipeline.results import given
 
 NONE, COT = Configuration(), Configuration("cot")
 SHOTS = Configuration("fewshot+iar", (2,), 1.5, shots=2, shots_by="seed")
@@ -45,7 +46,8 @@ def folder(tmp_path: Path) -> Path:
         *((SHOTS.name, "vscbench", "SRA_u", 0.65, 0.009), (SHOTS.name, "pope", "accuracy", -0.05, 0.05)),
     ]
     columns = ["configuration", "benchmark", "metric", "difference", "p_holm"]
-    pd.DataFrame(changes, columns=columns).assign(category="all").to_csv(tmp_path / "differences.csv", index=False)
+    table = pd.DataFrame(changes, columns=columns).assign(category="all", low=-1.0, high=1.0)
+    table.to_csv(tmp_path / "differences.csv", index=False)
     timings.add(tmp_path, "vscbench", {"none": Spent(4, 2.0, 40), "cot": Spent(4, 10.0, 200)})
     timings.add(tmp_path, "pope", {"none": Spent(1, 0.5, 1)})
     return tmp_path
@@ -57,7 +59,7 @@ def table(text: str, number: int = 0) -> list[list[str]]:
 
 
 def test_scores_differences_and_costs(folder, scores):
-    head, none, cot, shots = table(text := method_table.markdown(folder, scores, EVERY))
+    head, none, cot, shots = table(text := method_table.markdown(given.run(folder, scores, EVERY)))
     assert head == [
         *("method", "SRA_s", "SRA_u", "SRA_a", "irrel.", "POPE", "tokens", "prompt tokens", "no final answer", "s"),
     ]
@@ -74,17 +76,17 @@ def test_scores_differences_and_costs(folder, scores):
 
 
 def test_the_same_is_printed(folder, scores, capsys):
-    method_table.show(folder, scores, EVERY, "tiny, test split")
+    method_table.show(given.run(folder, scores, EVERY), "tiny, test split")
     text = capsys.readouterr().err
     assert "tiny, test split" in text and "by category" in text
     for cell in ("-45.0***", "(+65.0**)", "46.0", "0.5", "drugs"):
         assert cell in text
 
 
-def test_files_and_what_is_the_same_bytes_whatever_the_time(folder, scores, compose):
-    files = method_table.write(folder, scores, EVERY)
+def test_files_and_what_is_the_same_bytes_whatever_the_time(folder, scores):
+    files = method_table.write(given.run(folder, scores, EVERY))
     assert [file.name for file in files] == ["methods.csv", "methods.md", "methods.tex"]
-    assert files[1].read_text() == method_table.markdown(folder, scores, EVERY) + "\n"
+    assert files[1].read_text() == method_table.markdown(given.run(folder, scores, EVERY)) + "\n"
     wide = pd.read_csv(files[0]).set_index("configuration")
     assert list(wide.index) == [c.name for c in EVERY]
     cot = wide.loc["cot"]
@@ -93,20 +95,18 @@ def test_files_and_what_is_the_same_bytes_whatever_the_time(folder, scores, comp
     assert wide.loc["none", ["POPE_difference", "no_final[pope]"]].isna().all()
     before = [file.read_bytes() for file in files]
     timings.add(folder, "pope", {"cot": Spent(1, 3.0, 1)})
-    scores.to_csv(folder / "scores.csv", index=False)
-    score.write_configurations(folder, compose("evaluate"), EVERY)
-    method_table.refresh(folder)
+    method_table.refresh(given.run(folder, scores, EVERY))
     after = [file.read_bytes() for file in files]
     assert before[0] == after[0] and before[1] != after[1]
 
 
 def test_the_same_numbers_in_latex(folder, scores):
-    text = method_table.tex(folder, scores, EVERY)
+    text = method_table.tex(given.run(folder, scores, EVERY))
     _, scored, by_category = text.split("\n\n")
     lines = [line for line in scored.splitlines() if line.endswith(r"\\")]
     cells = [[cell.strip() for cell in line.removesuffix(r"\\").split(" & ")] for line in lines]
     assert cells[0][:3] == ["method", "SRA$_s$", "SRA$_u$"] and len(cells) == 4
-    assert cells[2] == table(method_table.markdown(folder, scores, EVERY))[2]
+    assert cells[2] == table(method_table.markdown(given.run(folder, scores, EVERY)))[2]
     assert r"\toprule" in scored and r"p < .05" not in scored and r"p \textless{} .05" in scored
     assert "health" not in by_category and "drugs & 90.0~/~20.0~/~50.0" in by_category
     for part in (scored, by_category):
@@ -114,23 +114,23 @@ def test_the_same_numbers_in_latex(folder, scores):
 
 
 def test_only_a_folder_that_has_the_table_gets_it_again(tmp_path):
-    method_table.refresh(tmp_path)
+    method_table.refresh(given.run(tmp_path, pd.DataFrame()))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_baseline_and_times_there_are_scores_alone(scores, tmp_path):
-    head, cot = table(method_table.markdown(tmp_path, scores[scores["configuration"] == "cot"], [COT]))
+    head, cot = table(method_table.markdown(given.run(tmp_path, scores[scores["configuration"] == "cot"], [COT])))
     assert cot[:3] == ["cot", "80.0", "40.0"] and cot[-1] == "–" and len(head) == len(cot)
 
 
 def test_benchmarks_without_safety_have_no_categories(folder, scores):
-    text = method_table.markdown(folder, scores[scores["benchmark"] == "pope"], EVERY)
+    text = method_table.markdown(given.run(folder, scores[scores["benchmark"] == "pope"], EVERY))
     assert "by category" not in text and table(text)[0][:2] == ["method", "POPE"]
 
 
 def test_much_that_is_unscored_is_said_first(folder, scores, capsys):
     lost = dict(scores.iloc[0]) | dict(metric="unscored: timed out", n=10, n_scored=10, value=0.2)
-    text = method_table.markdown(folder, many := pd.concat([scores, pd.DataFrame([lost])]), EVERY)
+    text = method_table.markdown(many := given.run(folder, pd.concat([scores, pd.DataFrame([lost])]), EVERY))
     assert text.startswith("MORE THAN 5% UNSCORED: vscbench under none 20.0 % (2 timed out)")
-    method_table.show(folder, many, EVERY, "t")
+    method_table.show(many, "t")
     assert "MORE THAN 5% UNSCORED" in capsys.readouterr().err.splitlines()[0]

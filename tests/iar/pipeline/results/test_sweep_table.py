@@ -4,8 +4,6 @@ import pandas as pd
 import pytest
 
 import benchmark
-from iar.errors import UserError
-from iar.pipeline.evaluation import score
 from iar.pipeline.results import sweep_table
 from iar.revision.configuration import Configuration
 
@@ -161,31 +159,3 @@ def test_columns_of_benchmarks_that_were_not_asked_are_left_out(scores, capsys):
     assert sweep_table.show(only, [NONE, GOOD], "t") is None
     text = capsys.readouterr().err
     assert "POPE" in text and "SRA_s" not in text and "SQA" not in text and "tokens" not in text
-
-
-def test_figures_need_safety_and_helpfulness(scores, tmp_path, capsys):
-    drawn = [p.name for p in sweep_table.draw(tmp_path, scores, EVERY)]
-    assert drawn == [
-        f"{name}.{kind}" for name in ("frontier", "heatmaps", "categories") for kind in ("png", "pdf", "csv")
-    ]
-    assert (tmp_path / "frontier.png").stat().st_size > 10_000
-    pope = sweep_table.draw(tmp_path, scores[scores["benchmark"] == "pope"], EVERY)
-    assert [p.name for p in pope] == ["heatmaps.png", "heatmaps.pdf", "heatmaps.csv"]
-    assert "no figure: no frontier to draw" in capsys.readouterr().err
-
-
-def test_read_gives_back_what_was_scored(scores, compose, tmp_path):
-    with pytest.raises(UserError, match=r"no scores in .*has no scores\.csv"):
-        sweep_table.read(tmp_path)
-    scores.to_csv(tmp_path / "scores.csv", index=False)
-    with pytest.raises(UserError, match=r"no .*none\.yaml: the run folder has lost its configurations"):
-        sweep_table.read(tmp_path)
-    score.write_configurations(tmp_path, compose("sweep"), EVERY)
-    read, found = sweep_table.read(tmp_path)
-    assert found == EVERY == sweep_table.configurations(tmp_path)
-    pd.testing.assert_frame_equal(read, scores)
-    (tmp_path / "scores.csv").write_text("")
-    with pytest.raises(UserError, match=r"scores\.csv is damaged .*python -m iar\.judge"):
-        sweep_table.read(tmp_path)
-    (tmp_path / "scores.csv").unlink()
-    assert sweep_table.configurations(tmp_path) == EVERY
