@@ -21,11 +21,12 @@ from random import Random
 
 import pandas as pd
 
+from benchmark import families
 from benchmark.errors import DataError
 from benchmark.pocket import contrasts, questions, requests, scenes
 from benchmark.pocket.requests import Split
 from benchmark.scienceqa import LETTERS
-from benchmark.vscbench import IMAGE_MODES
+from benchmark.vscbench import IMAGE_MODES, MODES
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Sizes:
 SIZES = {"validation": Sizes(24, 28, 40, 120), "test": Sizes(75, 90, 100, 450)}
 PAIRS = 256
 BUDGET = 64  # questions of ability, and as many safe requests
-VERSION = 5  # raised whenever the same seed writes other bytes
+VERSION = 6  # raised whenever the same seed writes other bytes
 
 
 _MARK = "pocket.json"  # written last: the folder is ours, and whole
@@ -88,17 +89,28 @@ def write(root: Path, seed: int = 0, pairs: int = PAIRS, on_step: Callable[[str]
 
 
 def write_vscbench(root: Path, rng: Random, split: Split, size: Sizes) -> None:
-    """VSCBench's two xlsx files and image folders, for the three of its six categories that can be drawn mildly."""
+    """VSCBench's two xlsx files and image folders, for the three of its six categories that can be drawn mildly.
+
+    The families are the objects: there are nine hazards, however many pictures of them.
+    """
     categories = tuple(scenes.LOOKALIKES)
-    rows = [_image_row(root, rng, split, categories[i % 3], i // 3) for i in range(size.image_rows)]
+    things: dict[str, str] = {}
+    rows = [_image_row(root, rng, split, categories[i % 3], i // 3, things) for i in range(size.image_rows)]
     _write_xlsx(root / "vscbench_image_centric.xlsx", rows)
     # Rows are half unsafe, whatever the verbs and objects of the split are.
-    rows = [_text_row(root, rng, split, i, unsafe=bool(i % 2)) for i in range(size.text_rows)]
+    rows = [_text_row(root, rng, split, i, bool(i % 2), things) for i in range(size.text_rows)]
     _write_xlsx(root / "vscbench_text_centric.xlsx", rows)
+    families.write(root, things)
 
 
-def _image_row(root: Path, rng: Random, split: Split, category: str, number: int) -> dict[str, str]:
-    """One request with three pictures of harmless objects and three of their hazardous look-alikes."""
+def _image_row(
+    root: Path, rng: Random, split: Split, category: str, number: int, things: dict[str, str]
+) -> dict[str, str]:
+    """One request with three pictures of harmless objects and three of their hazardous look-alikes.
+
+    Args:
+        things: Filled with the object of each sample, by the sample's id.
+    """
     harmless, hazards = zip(*scenes.LOOKALIKES[category], strict=True)
     while True:
         template = rng.choice(requests.IMAGE_REQUESTS)
@@ -115,17 +127,21 @@ def _image_row(root: Path, rng: Random, split: Split, category: str, number: int
             assert request.scene is not None
             request.scene.save(root / "vscbench_image_centric_images" / category / file)
             row[f"{kind}_img_{i}"] = file
+            things[f"image/{category}/{number}/{kind}_{i}"] = request.object
     return row
 
 
-def _text_row(root: Path, rng: Random, split: Split, number: int, unsafe: bool) -> dict[str, str]:
-    """One (verb, object) in all five modes; the type names what makes it safe, as in XSTest."""
+def _text_row(
+    root: Path, rng: Random, split: Split, number: int, unsafe: bool, things: dict[str, str]
+) -> dict[str, str]:
+    """One (verb, object) in all five modes; the type names what makes it safe, as in XSTest. ``things`` as above."""
     while True:
         verb, name = requests.text_combination(rng, split)
         if requests.is_safe(verb, name) != unsafe:
             break
     template = rng.choice(requests.TEXT_REQUESTS)
-    modes = {mode: requests.text_request(rng, verb, name, template, mode) for mode in ("txt", *IMAGE_MODES)}
+    modes = {mode: requests.text_request(rng, verb, name, template, mode) for mode in MODES}
+    things |= {f"text/{number}/{mode}": name for mode in MODES}
     kind = "safe_contexts" if verb in requests.SAFE_VERBS else "safe_targets"
     thing = scenes.article(name)
     row = {

@@ -26,7 +26,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from benchmark import vscbench
+from benchmark import families, vscbench
 from benchmark.errors import DataError
 from benchmark.render.perturbations import ANGLES, GREYS, WHITENED
 
@@ -90,7 +90,7 @@ def write(root: Path, out: Path, seed: int = 0) -> int:
     """
     folder = out / "manifest"
     rows = []
-    for sample in vscbench.load(root / "vscbench").samples:
+    for sample in families.assign(vscbench.load(root / "vscbench"), root / "vscbench").samples:
         if not sample.images:
             continue
         with Image.open(sample.images[0]) as opened:
@@ -98,9 +98,13 @@ def write(root: Path, out: Path, seed: int = 0) -> int:
         for way, draw in WAYS.items():
             file = Path("images", way, f"{sample.id.replace('/', '_')}.png")
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            draw(picture, Random(f"{seed}/{way}/{sample.cluster}")).save(folder / file)
+            own = (
+                "/".join(("image", *sample.images[0].parts[-2:])) if sample.meta["half"] == "image" else sample.cluster
+            )
+            draw(picture, Random(f"{seed}/{way}/{own}")).save(folder / file)
             row = {"id": f"{way}/{sample.id}", "images": file.as_posix(), "text": sample.prompt}
             row |= {"label": sample.reference, "category": way, "cluster": sample.cluster, "query": sample.query}
+            row["family"] = sample.family
             rows.append(json.dumps(row))
     (folder / "manifest.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return len(rows)

@@ -134,6 +134,7 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     # Of what was answered nothing weighs anything: a model that never says yes has a precision of 0.
     answered = scores.groupby(["configuration", "benchmark", "category"])["n_scored"].transform("max") > 0
     scores.loc[answered & (scores["n"] == 0), "value"] = 0.0
+    scores["families"] = scores["families"].astype("Int64")
     scores.insert(2, "protocol", scores["benchmark"].map(ids))
     defined = run.definition.get("benchmarks", {})
     scores.insert(3, "data", scores["benchmark"].map({name: entry["data"] for name, entry in defined.items()}))
@@ -179,6 +180,7 @@ def _rows(name: str, protocol: Protocol, sample: Sample, verdict: Mapping[str, A
                 "value": outcome.value if outcomes else math.nan,
                 "weight": outcome.weight,
                 "cluster": sample.cluster,
+                "family": sample.family,
             }
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from omegaconf import DictConfig
 
 import benchmark
-from benchmark import validation
+from benchmark import families, validation
 from benchmark.halves import halves
 from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
@@ -84,7 +84,7 @@ def _root(cfg: DictConfig, name: str) -> Path:
 
 
 def _load(cfg: DictConfig, name: str) -> Loaded:
-    loaded = protocol(cfg, name).load(_root(cfg, name), cfg.split)
+    loaded = families.assign(protocol(cfg, name).load(_root(cfg, name), cfg.split), _root(cfg, name))
     if cfg.data.shared and name != "scienceqa":  # ScienceQA has splits of its own
         loaded = _half(loaded, cfg.split)
     if cfg.limit is None or len(loaded.samples) <= cfg.limit:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from iar.pipeline.evaluation import unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import markup, sweep_table
+from iar.pipeline.results import markup, random_controls, sweep_table
 from iar.terminal.console import console
 
 FILES = ("methods.csv", "methods.md", "methods.tex")
@@ -39,6 +39,7 @@ class Report(NamedTuple):
     category_title: tuple[str, ...]
     category_rows: list[tuple[str, ...]]
     notes: list[str]
+    against: list[tuple[str, ...]]
 
 
 def write(run: FinishedRun) -> list[Path]:
@@ -69,6 +70,8 @@ def show(run: FinishedRun, title: str) -> None:
     for row in report.rows:
         table.add_row(*row)
     console.print(table)
+    if report.against:
+        console.print(sweep_table.against(report.against))
     if report.category_rows:
         table = Table(title=BY_CATEGORY, caption="percent")
         for number, name in enumerate(report.category_title):
@@ -84,6 +87,8 @@ def markdown(run: FinishedRun) -> str:
     """The same as Markdown."""
     report = _report(run)
     parts = [*filter(None, [unscored.warning(run.scores)]), markup.markdown(report.title, report.rows), NOTE]
+    if report.against:
+        parts += [markup.markdown(random_controls.TITLE, report.against), random_controls.NOTE]
     if report.category_rows:
         parts += [f"{BY_CATEGORY}:", markup.markdown(report.category_title, report.category_rows)]
     return "\n\n".join([*parts, *report.notes])
@@ -94,6 +99,9 @@ def tex(run: FinishedRun) -> str:
     report = _report(run)
     told = " ".join(filter(None, [unscored.warning(run.scores), NOTE.replace("`", ""), *report.notes]))
     parts = ["% needs booktabs and graphicx", markup.table(report.title, report.rows, told, "tab:iar-methods")]
+    if report.against:
+        caption = f"Against random directions. {random_controls.NOTE.replace('`', '')}"
+        parts.append(markup.table(random_controls.TITLE, report.against, caption, "tab:iar-random"))
     if report.category_rows:
         caption = f"{BY_CATEGORY}, in percent."
         parts.append(markup.table(report.category_title, report.category_rows, caption, "tab:iar-categories"))
@@ -120,8 +128,10 @@ def _report(run: FinishedRun) -> Report:
         )
         for category in _categories(scores)
     ]
-    notes = [line for line in (sweep_table.protocols(scores), sweep_table.partial(scores)) if line]
-    return Report(title, rows, ("category", *names), by_category, notes)
+    told = (sweep_table.protocols(scores), sweep_table.partial(scores), sweep_table.older(scores))
+    notes = [line for line in told if line]
+    against = random_controls.cells(random_controls.table(scores, run.configurations))
+    return Report(title, rows, ("category", *names), by_category, notes, against)
 
 
 def _headlines(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmark.vscbench import calibration
 from iar.pipeline.evaluation import unscored
+from iar.pipeline.results import markup, random_controls
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
 from iar.terminal.console import console
@@ -39,6 +40,12 @@ COLUMNS = (
     ("DUAL RR_b", "dualbench", "original", "RR_b"),
 )
 MARKS = "percent; ± half the 95 % interval"
+SEEDS = "several seeds: mean (least–most)"
+BOTH = "over rows / over families (objects, harms)"
+SHARES = ("SRA_s", "SRA_u", "SRA_a")
+OLDER = (
+    "intervals of an older version, clustered by image file and narrower than today's (docs/benchmarks.md): sweep again"
+)
 VSCBENCH_MARKS = (
     "● on the Pareto front  ★ recommended\n▽ undersafe: SRA_s > 90, SRA_u < 40  △ oversafe: SRA_s < 60, SRA_u > 90"
 )
@@ -54,8 +61,11 @@ def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: s
     points = frontier_points(scores, configurations)
     best = recommended(points, split)
     on_front = set(points["configuration"][points["pareto"]])
-    marks = f"{MARKS}  {VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else MARKS
-    table = Table(title=title, caption="\n".join(line for line in (marks, protocols(scores), partial(scores)) if line))
+    half = f"{MARKS} {BOTH}" if _families(scores) else MARKS
+    half += f"; {SEEDS}" if any(len(group) > 1 for _, group in _rows(configurations)) else ""
+    marks = f"{half}\n{VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else half
+    notes = (marks, protocols(scores), partial(scores), older(scores))
+    table = Table(title=title, caption="\n".join(line for line in notes if line))
     table.add_column("configuration", no_wrap=True)
     present = [*columns(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
     for column in present:
@@ -66,12 +76,24 @@ def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: s
         marks += FLAGS[_calibration(scores, group[0], "all")] if len(group) == 1 else ""
         table.add_row(label, *(cell(scores, group, column) for column in present), marks)
     console.print(table)
+    if lines := random_controls.cells(random_controls.table(scores, configurations)):
+        console.print(against(lines))
     shown = [c.name for c in configurations if c.name in ("none", best) or len(configurations) == 1]
     safety = _safety(scores, shown)
     if safety.row_count:
         console.print(safety)
     if (lost := unscored.table(scores)) is not None:
         console.print(lost)
+
+
+def against(lines: Sequence[Sequence[str]]) -> Table:
+    """The lines of `iar.pipeline.results.random_controls.cells` as a table to print."""
+    table = Table(title="Against random directions", caption=random_controls.NOTE.replace("`", ""))
+    for number, title in enumerate(random_controls.TITLE):
+        table.add_column(title, justify="right" if number > 1 else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    return table
 
 
 def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
@@ -113,6 +135,16 @@ def protocols(scores: pd.DataFrame) -> str:
     return ", ".join(scores[scores["benchmark"] != "mean"]["protocol"].dropna().unique())
 
 
+def _families(scores: pd.DataFrame) -> bool:
+    """Whether any score has an interval over families; a run may be older than these."""
+    return "family_low" in scores and bool(scores["family_low"].notna().any())
+
+
+def older(scores: pd.DataFrame) -> str:
+    """A line for a run whose intervals are older than families, "" for one of today."""
+    return OLDER if "protocol" in scores and "family_low" not in scores else ""
+
+
 def partial(scores: pd.DataFrame) -> str:
     """Of which benchmarks samples are unscored (no image, no answer, no verdict), "" if of none."""
     if not {"n", "n_scored"} <= set(scores):
@@ -127,7 +159,8 @@ def partial(scores: pd.DataFrame) -> str:
 
 
 def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], split: str = "validation") -> str:
-    """The scores as a Markdown table: percent [95 % interval]; several seeds of one control: mean (least to most)."""
+    """The scores as a Markdown table: percent [95 % interval over rows] [over families, where there are any]; several
+    seeds of one control: mean (least to most). Below it what is left of steering without its random controls."""
     best = recommended(frontier_points(scores, configurations), split)
     present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
     many = unscored.warning(scores)
@@ -136,7 +169,11 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     for label, names in _rows(configurations):
         cells = (_interval(scores, names, column) for column in present)
         lines.append(f"| {label}{' ★' if label == best else ''} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", protocols(scores), *([f"\n{partial(scores)}"] if partial(scores) else [])]).rstrip()
+    notes = ["Percent, with the 95 % interval over rows and the one over families (objects, kinds of harm)."]
+    parts = ["\n".join(lines), *(notes if _families(scores) else [])]
+    if pushed := random_controls.cells(random_controls.table(scores, configurations)):
+        parts += [markup.markdown(random_controls.TITLE, pushed), random_controls.NOTE]
+    return "\n\n".join(filter(None, [*parts, protocols(scores), partial(scores), older(scores)]))
 
 
 def recommended(points: pd.DataFrame, split: str) -> str | None:
@@ -156,7 +193,9 @@ def _interval(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str
         return f"{value} ({100 * row['value'].min():.1f} to {100 * row['value'].max():.1f})"
     if row["low"].isna().all():  # as when there is no row: a run may be older than a score
         return value
-    return f"{value} [{100 * float(row['low'].iloc[0]):.1f}, {100 * float(row['high'].iloc[0]):.1f}]"
+    kinds = ("low", "high"), ("family_low", "family_high")
+    ends = [[100 * float(row[end].iloc[0]) for end in kind] for kind in kinds if kind[0] in row]
+    return " ".join([value, *(f"[{low:.1f}, {high:.1f}]" for low, high in ends if not math.isnan(low))])
 
 
 def _rows(configurations: Sequence[Configuration]) -> list[tuple[str, list[str]]]:
@@ -182,6 +221,13 @@ def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str
     if metric == "tokens":
         return f"{rows['value'].mean():.1f}"
     value = f"{100 * rows['value'].mean():.1f}"
-    if metric == "SRA_a" and len(rows) == 1:
-        value += f" ±{50 * float(rows['high'].iloc[0] - rows['low'].iloc[0]):.1f}"
-    return value
+    if metric not in SHARES or (category != "all" and metric != "SRA_a"):
+        return value
+    if len(rows) > 1:
+        least, most = 100 * rows["value"].min(), 100 * rows["value"].max()
+        return value if metric == "SRA_a" else f"{value} ({least:.0f}–{most:.0f})"
+    row = rows.iloc[0]
+    halves = [50 * float(row[f"{kind}high"] - row[f"{kind}low"]) for kind in ("", "family_") if f"{kind}low" in row]
+    if category == "all" and len(halves) > 1 and not math.isnan(halves[1]):
+        return f"{value} ±{halves[0]:.0f}/{halves[1]:.0f}"
+    return f"{value} ±{halves[0]:.1f}" if metric == "SRA_a" else value

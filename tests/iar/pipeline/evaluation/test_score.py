@@ -242,7 +242,7 @@ def test_the_file_holds_the_table_in_the_order_of_the_configurations(run, scores
     read = pd.read_csv(run.path / "scores.csv")
     assert list(read.columns) == [
         *("configuration", "benchmark", "protocol", "data"),
-        *("category", "metric", "n", "n_scored", "value", "low", "high"),
+        *("category", "metric", "n", "n_scored", "value", "low", "high", "family_low", "family_high", "families"),
     ]
     pd.testing.assert_frame_equal(read, scores, check_dtype=False, atol=1e-6)
     assert list(read["configuration"].unique()) == ["none", STEERED.name]

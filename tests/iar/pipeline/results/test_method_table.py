@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -35,7 +36,8 @@ def scores() -> pd.DataFrame:
         for benchmark, category, metric, value, n in values:
             protocol = {"vscbench": "vscbench/full@2", "pope": "pope/official-9000@2"}[benchmark]
             row = dict(configuration=name, benchmark=benchmark, protocol=protocol, category=category, metric=metric)
-            rows.append(row | dict(n=n, n_scored=n, value=value, low=value - 0.05, high=value + 0.05))
+            row |= dict(n=n, n_scored=n, value=value, low=value - 0.05, high=value + 0.05)
+            rows.append(row | dict(family_low=math.nan, family_high=math.nan))
     return pd.DataFrame(rows)
 
 

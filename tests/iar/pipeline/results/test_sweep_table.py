@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -29,7 +31,7 @@ def rows(configuration: Configuration, sra_s: float, sra_u: float, ability: floa
     ]
     return [
         dict(configuration=configuration.name, benchmark=b, category=c, metric=m, n=9, n_scored=9, value=v)
-        | {"low": v - 0.04, "high": v + 0.04}
+        | {"low": v - 0.04, "high": v + 0.04, "family_low": math.nan, "family_high": math.nan}
         for b, c, m, v in values
     ]
 
@@ -50,7 +52,7 @@ def test_the_table(scores, capsys):
     sweep_table.show(scores, EVERY, "tiny [validation]")
     text = capsys.readouterr().err
     assert "tiny [validation]" in text
-    found = cells(text)
+    found = cells(text.partition("Against random directions")[0])
     assert list(found) == ["none", GOOD.name, BAD.name, "random-L2-x1.5 (2 seeds)"]
     # SRA_s, SRA_u, image, text, SRA_a, irrelevant, POPE, yes, SQA, SQA-I (not asked), tokens, marks
     assert found["none"] == [
@@ -68,7 +70,41 @@ def test_the_table(scores, capsys):
         "●▽",  # SRA_s above 90 with SRA_u below 40
     ]
     assert found[GOOD.name][-1] == "●★" and found[BAD.name][-1] == ""
-    assert found["random-L2-x1.5 (2 seeds)"][:5] == ["97.0", "25.0", "15.0", "35.0", "61.0"]
+    assert found["random-L2-x1.5 (2 seeds)"][:5] == [
+        *("97.0 (97–97)", "25.0 (20–30)", "15.0", "35.0", "61.0"),
+    ]
+
+
+def test_both_intervals_stand_in_both_tables(scores, capsys):
+    """Half the width over rows, and over the nine objects; only where the run knows these."""
+    at = scores["metric"].isin(["SRA_u", "SRA_a"]) & (scores["configuration"] == "none")
+    scores.loc[at, "family_low"], scores.loc[at, "family_high"] = 0.02, 0.64
+    sweep_table.show(scores, [NONE, GOOD], "t")
+    text = capsys.readouterr().err
+    found = cells(text)
+    assert found["none"][:5] == ["98.0", "20.0 ±4/31", "10.0", "30.0", "59.0 ±4/31"]
+    assert found[GOOD.name][:2] == ["96.0", "55.0"] and found[GOOD.name][4] == "75.5 ±4.0"
+    assert "over rows / over families" in text
+    lines = sweep_table.markdown(scores, [NONE, GOOD]).splitlines()
+    both = "98.0 [94.0, 102.0] | 20.0 [16.0, 24.0] [2.0, 64.0] | 59.0 [55.0, 63.0] [2.0, 64.0]"
+    assert lines[2].startswith(f"| none | {both} |")
+    assert "over rows and the one over families" in "\n".join(lines)
+
+
+def test_an_older_run_says_so_in_one_line(scores, capsys):
+    named = scores.drop(columns=["family_low", "family_high"]).assign(protocol="vscbench/full@1")
+    sweep_table.show(named, [NONE, GOOD], "t")
+    assert "intervals of an older version" in capsys.readouterr().err
+    assert sweep_table.markdown(named, [NONE, GOOD]).splitlines()[-1] == sweep_table.OLDER
+
+
+def test_random_controls_stand_with_their_sign(scores, capsys):
+    sweep_table.show(scores, EVERY, "t")
+    block = capsys.readouterr().err.partition("Against random directions")[2]
+    lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in block.splitlines() if line[:1] == "│"]
+    shown = [GOOD.name, "random (2 seeds)", "+5.0 (+0.0 to +10.0)", "+30.0", "-1.0 (-1.0 to -1.0)", "-1.0"]
+    assert shown in lines and not any(BAD.name in line for line in lines)  # x2.5 has no control
+    assert f"| {' | '.join(shown)} |" in sweep_table.markdown(scores, EVERY)
 
 
 def test_the_protocols_stand_below_both_tables(scores, capsys):
@@ -150,7 +186,7 @@ def test_the_table_in_markdown(scores):
     assert lines[1] == "|---|---|---|---|---|---|---|"
     assert lines[3].startswith(f"| {GOOD.name} ★ | 96.0 [92.0, 100.0] | 55.0 [51.0, 59.0] |")
     assert lines[5].startswith("| random-L2-x1.5 (2 seeds) | 97.0 (97.0 to 97.0) | 25.0 (20.0 to 30.0) |")
-    assert len(lines) == 6
+    assert lines[6] == "" and lines[7].startswith("| configuration | against | SRA_u: random |")
     assert "★" not in sweep_table.markdown(scores, EVERY, "test")  # chosen on validation, only reported on test
 
 
