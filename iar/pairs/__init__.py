@@ -3,7 +3,7 @@
 A *source* (`iar.pairs.sources`) turns a file into rows, a *strategy* (one module each) turns rows into examples.
 """
 
-from iar.pairs.example import Example, digest
+from iar.pairs.example import Example, copies, digest
 from iar.pairs.reading import STRATEGIES, read
 
-__all__ = ["STRATEGIES", "Example", "digest", "read"]
+__all__ = ["STRATEGIES", "Example", "copies", "digest", "read"]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from iar.records import image_digest
 
+Content = tuple[bool, str, str, str, str]
+
 
 @dataclass(frozen=True)
 class Example:
@@ -32,6 +34,34 @@ class Example:
     response: str | None = None
     category: str = ""
     attack: str = ""
+
+
+def copies(examples: Sequence[Example]) -> dict[str, str]:
+    """Pair -> the first pair that says the same (but for blanks) about images with the same bytes; copies alone.
+
+    Raises:
+        UserError: An image cannot be read.
+    """
+    pairs: dict[str, list[Content]] = {}
+    for example in examples:
+        pairs.setdefault(example.pair, []).append(content(example))
+    first: dict[tuple[Content, ...], str] = {}
+    originals = {pair: first.setdefault(tuple(sorted(said)), pair) for pair, said in pairs.items()}
+    return {pair: original for pair, original in originals.items() if pair != original}
+
+
+def content(example: Example) -> Content:
+    """Side, prompt, image bytes, response and attack; blanks do not count.
+
+    Raises:
+        UserError: The image cannot be read.
+    """
+    image = image_digest(example.image) if example.image else ""
+    return example.safe, _words(example.prompt), image, _words(example.response or ""), example.attack
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def digest(examples: Sequence[Example]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from iar.errors import UserError, did_you_mean
 from iar.pairs import behaviour, multi_instruction, multi_modality, multi_response, sources
-from iar.pairs.example import Example
+from iar.pairs.example import Example, content, copies
 from iar.pairs.selection import Selection
+from iar.terminal.console import console
 
 STRATEGIES = {
     "multi_response": multi_response.examples,
@@ -55,7 +57,44 @@ def read(settings: Mapping[str, Any]) -> list[Example]:
             raise UserError(
                 f"{settings['path']} has no {name} side among its first {len(found)} pairs: give both sides"
             )
+    _check_contrast(found, str(settings["path"]))
+    _tell_copies(flat, str(settings["path"]))
     return flat
+
+
+def _check_contrast(found: Mapping[str, Sequence[Example]], path: str) -> None:
+    """Says how many pairs have two sides alike.
+
+    Raises:
+        UserError: All have.
+    """
+    alike = [
+        pair for pair, examples in found.items() if len(examples) == 2 and len({content(e)[1:] for e in examples}) == 1
+    ]
+    if len(alike) == len(found):
+        raise UserError(
+            f"{path}: the sides of all {len(found)} pairs are identical, so there is no contrast to estimate"
+        )
+    if alike:
+        _tell(
+            f"{path}: the sides of {len(alike)} of {len(found)} pairs are identical and contrast nothing, "
+            f"first {alike[0]!r}"
+        )
+
+
+def _tell_copies(examples: Sequence[Example], path: str) -> None:
+    if found := copies(examples):
+        pair, original = next(iter(found.items()))
+        total = len({example.pair for example in examples})
+        _tell(
+            f"{path}: {len(found)} of {total} pairs are copies of others, first {pair!r} of {original!r}; they weigh "
+            "in the means, and nothing is held out or measured on them"
+        )
+
+
+@lru_cache(maxsize=256)  # a command reads its pairs several times
+def _tell(line: str) -> None:
+    console.print(line)
 
 
 _NEEDS = {

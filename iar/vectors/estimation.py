@@ -19,7 +19,7 @@ from torch import Tensor
 
 from iar.errors import UserError, did_you_mean
 from iar.models.checkpoint import LoadedModel
-from iar.pairs.example import Example
+from iar.pairs.example import Example, copies
 from iar.vectors import probe
 from iar.vectors.activations import pooled
 from iar.vectors.estimator import Estimator
@@ -51,16 +51,21 @@ def collect(
         on_progress: Called with (examples done, examples in all) after every batch.
 
     Raises:
-        UserError: Unknown policy, fewer than two pairs, no example of a side, or what `iar.vectors.activations` raises.
+        UserError: Unknown policy, fewer than two different pairs, no example of a side, or what
+            `iar.vectors.activations` raises.
     """
-    if (count := len({example.pair for example in examples})) < 2:
-        raise UserError(f"{count} pair(s) given: a revision vector needs at least 2, see limit and pairs.limit")
+    repeated = copies(examples)
+    if (count := len({example.pair for example in examples} - set(repeated))) < 2:
+        different = f" different, with {len(repeated)} copies" if repeated else ""
+        raise UserError(
+            f"{count} pair(s) given{different}: a revision vector needs at least 2, see limit and pairs.limit"
+        )
     for side_name, safe in (("safe", True), ("unsafe", False)):
         if not any(example.safe is safe for example in examples):
             raise UserError(f"no {side_name} example among {len(examples)}: a revision vector needs both sides")
     if "last_prompt" in policies and _same_prompts(examples):
         raise UserError("tokens=last_prompt reads the same prompt on both sides of every pair: use mean or last")
-    collectors = [Collector(examples, SAMPLE) for _ in policies]
+    collectors = [Collector(examples, SAMPLE, repeated) for _ in policies]
     done = 0
     for batch in pooled(loaded, examples, policies, heads=heads, batch_size=batch_size, side=side):
         for index, collector in enumerate(collectors):
@@ -90,11 +95,13 @@ def estimate(
         heads: Estimate the heads' vectors too.
 
     Raises:
-        UserError: As `collect` and `from_statistics`.
+        UserError: As `collect` and `from_statistics`; a layer's vector has length 0.
     """
     heads = heads and any(projection is not None for projection in loaded.decoder.projections)
     statistics = collect(loaded, examples, [tokens], heads=heads, batch_size=batch_size)[tokens]
     vectors = from_statistics(statistics, [estimator], n_layers=len(loaded.decoder), seed=seed)[estimator]
+    if vectors.problem:
+        raise UserError(vectors.problem)
     made = header(loaded, examples, pairs=pairs, strategy=strategy, estimator=estimator, tokens=tokens, seed=seed)
     return replace(vectors, header=made)
 

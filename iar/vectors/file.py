@@ -30,6 +30,7 @@ from iar.vectors.vector_set import HeadVectors, VectorSet
 
 _REMEDY = "make it again with iar.extract"
 _LENGTHS = ("norm.mean", "sigma", "head.norm", "head.sigma")
+_SHARES = ("accuracy", "head.accuracy", "gate.auroc", "gate.rate", "gate.scores")
 _GATE_TENSORS = tuple(field.name for field in fields(Gates) if field.name not in ("categories", "header"))
 _OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "second", "category_weight", "category_vectors")
 
@@ -38,13 +39,15 @@ def write(path: str | Path, vector_set: VectorSet) -> None:
     """Write the file, in one move: a half-written file never stands under its name.
 
     Raises:
-        UserError: A value is not finite, or the place cannot be written.
+        UserError: A value is not finite, a layer's vector has length 0, or the place cannot be written.
     """
     path = Path(path)
     tensors = _tensors(vector_set) | (_gate_tensors(vector_set.gates) if vector_set.gates else {})
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise UserError(f"{name} holds NaN or infinity: {path} is not written")
+    if vector_set.problem:
+        raise UserError(f"{vector_set.problem}, {path} is not written")
     write_tensors(path, tensors, vector_set.header | (vector_set.gates.header if vector_set.gates else {}))
 
 
@@ -67,7 +70,8 @@ def read(path: str | Path, loaded: LoadedModel | None = None) -> VectorSet:
     """Read the file; with ``loaded``, refuse vectors of any other model.
 
     Raises:
-        UserError: Missing, truncated, no safetensors, no vector file, NaN inside, or made with another model.
+        UserError: Missing, truncated, no safetensors, no vector file, made with another model, or numbers inside that
+            no estimate gives (NaN, whole numbers, a negative sigma, a vector of length 0).
     """
     path = Path(path)
     tensors, header = read_tensors(path)
@@ -83,10 +87,14 @@ def read(path: str | Path, loaded: LoadedModel | None = None) -> VectorSet:
             raise UserError(f"vector file {path}: {name} holds NaN or infinity: {_REMEDY}")
         if name in _LENGTHS and (tensor < 0).any():
             raise UserError(f"vector file {path}: {name} is negative somewhere, and it is a length: {_REMEDY}")
+        if name in _SHARES and ((tensor < 0) | (tensor > 1)).any():
+            raise UserError(f"vector file {path}: {name} is a share, and not from 0 to 1 everywhere: {_REMEDY}")
     try:
         vector_set = _vector_set(tensors, header)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"vector file {path} is incomplete ({error}): {_REMEDY}") from error
+    if vector_set.problem:
+        raise UserError(f"vector file {path}: {vector_set.problem} ({_REMEDY})")
     if loaded is not None:
         _check(path, vector_set, loaded)
     return vector_set

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from iar.errors import UserError
-from iar.pairs.example import Example
+from iar.pairs.example import Example, copies
 from iar.vectors.estimation import from_statistics
 from iar.vectors.file import read_tensors, write_tensors
 from iar.vectors.header import FORMAT_VERSION, VOLATILE
@@ -30,11 +30,12 @@ def share(examples: Sequence[Example], part: int, parts: int) -> list[Example]:
     Raises:
         UserError: There are no more pairs than parts.
     """
-    names = list(dict.fromkeys(example.pair for example in examples))
+    original = copies(examples)  # they go to one worker
+    names = list(dict.fromkeys(example.pair for example in examples if example.pair not in original))
     mine = set(names[part::parts])
     if len(mine) < 2:
         raise UserError(f"shard={part}/{parts} would read {len(mine)} of {len(names)} pairs: use fewer shards")
-    return [example for example in examples if example.pair in mine]
+    return [example for example in examples if original.get(example.pair, example.pair) in mine]
 
 
 def write(path: Path, statistics: Statistics, header: dict[str, str], part: int, parts: int) -> None:

@@ -2,13 +2,14 @@
 
 Means and norms come from running float64 sums over all examples. Probes and sigma need activations themselves: those of
 at most ``SAMPLE`` pairs are kept, the ones with the lowest hash of their name. The lowest of a union are the lowest of
-its parts' lowest, so statistics of parts merge into what one pass over the whole would have kept.
+its parts' lowest, so statistics of parts merge into what one pass over the whole would have kept. Copies of a pair are
+not kept: on one side of a held-out split they would measure memory of the other.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -109,13 +110,19 @@ class Statistics:
 
 
 class Collector:
-    """Fills the statistics of one token policy from batches of pooled activations, in any order."""
+    """Fills the statistics of one token policy from batches of pooled activations, in any order.
 
-    def __init__(self, examples: Sequence[Example], pairs: int = SAMPLE) -> None:
+    Args:
+        pairs: How many the sample keeps.
+        copies: Pairs that it leaves out (`iar.pairs.copies`).
+    """
+
+    def __init__(self, examples: Sequence[Example], pairs: int = SAMPLE, copies: Container[str] = ()) -> None:
         self.safe = torch.tensor([example.safe for example in examples])
         keys = torch.tensor([pair_key(example.pair) for example in examples])
-        kept = keys.unique()[:pairs]
-        chosen = (keys <= kept[-1]).nonzero()[:, 0].tolist()
+        single = torch.tensor([example.pair not in copies for example in examples])
+        kept = keys[single].unique()[:pairs]
+        chosen = (single & (keys <= kept[-1])).nonzero()[:, 0].tolist()
         order = sorted(chosen, key=lambda i: (int(keys[i]), bool(self.safe[i])))
         self._row = {example: row for row, example in enumerate(order)}
         self._keys, self._safe = keys[order], self.safe[order]

@@ -9,6 +9,8 @@ from torch.nn.functional import normalize
 
 from iar.vectors.gates import Gates
 
+ROUNDING = 1e-6  # of the activations' mean norm
+
 
 @dataclass(frozen=True)
 class HeadVectors:
@@ -51,6 +53,18 @@ class VectorSet:
     heads: HeadVectors | None = None
     header: dict[str, str] = field(default_factory=dict)
     gates: Gates | None = None
+
+    @property
+    def problem(self) -> str:
+        """Where vectors have length 0, up to the rounding of equal sides that were read in other batches; else "".
+
+        Steering there would be swept as if it had no effect.
+        """
+        empty = (self.vectors.norm(dim=1) <= ROUNDING * self.mean_norm).nonzero()[:, 0].tolist()
+        if not empty:
+            return ""
+        where = "every layer have" if len(empty) == self.n_layers else f"layers {', '.join(map(str, empty))} have"
+        return f"the vectors of {where} length 0: the sides of the pairs are alike there"
 
     @property
     def cosines(self) -> Tensor:

@@ -8,12 +8,12 @@ Long, where the sides ask differently; a side that is missing makes the other un
 
     {"id": "18", "safe": {"prompt": "..."}, "unsafe": {"prompt": "...", "image": "images/18.png", "response": "..."}}
 
-``image`` is relative to the file itself, null or absent for none (the short form names it always). ``category`` and
-``mode`` may stand in both.
+``image`` is relative to the file itself, null or absent for none. ``category`` and ``mode`` may stand in both.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from iar.pairs.sources.files import image_in, items_of, text_in
 
 _SHORT = ("id", "image", "prompt", "safe", "unsafe")
 _SIDE = ("prompt", "image", "response")
+_LIKE_IMAGE = re.compile(r"ima?ge?|pict|photo", re.IGNORECASE)
 _HINT = "images are looked for relative to the pairs file"
 
 
@@ -37,10 +38,13 @@ def rows(path: Path, settings: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _short(item: Mapping[str, Any], folder: Path, place: str) -> Row:
-    if missing := [name for name in _SHORT if name not in item]:
-        raise UserError(f"{place}: not a pair; it needs {', '.join(_SHORT)} (missing: {', '.join(missing)})")
+    if missing := [name for name in _SHORT if name not in item and name != "image"]:
+        needed = ", ".join(name for name in _SHORT if name != "image")
+        raise UserError(f"{place}: not a pair; it needs {needed} (missing: {', '.join(missing)})")
+    if "image" not in item and (other := next((name for name in item if _LIKE_IMAGE.search(name)), None)):
+        raise UserError(f"{place} has no 'image' but {other!r}: call it image, or leave it out for a text-only pair")
     prompt = text_in(item, "prompt", place)
-    image = None if item["image"] in (None, "") else image_in(item["image"], [folder], place, _HINT)
+    image = None if item.get("image") in (None, "") else image_in(item["image"], [folder], place, _HINT)
     safe, unsafe = (Side(prompt, image, text_in(item, name, place)) for name in ("safe", "unsafe"))
     return Row(str(item["id"]), place, safe, unsafe, *_named(item, place))
 

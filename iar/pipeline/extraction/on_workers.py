@@ -134,7 +134,8 @@ def require(cfg: DictConfig, sources: Mapping[str, object]) -> None:
 
 def parts(examples: Sequence[Example], size: int) -> list[list[Example]]:
     """The pairs in as many parts as give each about ``size`` pairs, at least two, and examples of both sides."""
-    count = max(1, len({example.pair for example in examples}) // max(2, size))
+    different = {example.pair for example in examples} - set(iar.pairs.copies(examples))
+    count = max(1, len(different) // max(2, size))
     while count > 1:
         cut = [partial.share(examples, part, count) for part in range(count)]
         if all({example.safe for example in one} == {True, False} for one in cut):

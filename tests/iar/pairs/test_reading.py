@@ -108,3 +108,31 @@ def test_pocket_data_have_every_given_set(name: str, pocket_data: Path) -> None:
     assert len({e.pair for e in found}) >= (3 if name == "multi_modality" else 6)
     assert sum(e.safe for e in found) == sum(not e.safe for e in found) == len(found) / 2
     assert all((e.response is None) == (name != "multi_response") for e in found)
+
+
+def test_sides_alike_are_counted(tmp_path: Path, images: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where an image is a copy of the other, or only blanks differ."""
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(images[0].read_bytes())
+    flat = SHORT | {"id": "f", "safe": "Like this. "}
+    shown = {
+        "id": "g",
+        "safe": {"prompt": "a", "image": "copy.png"},
+        "unsafe": {"prompt": "a", "image": str(images[0])},
+    }
+    assert len(read(settings(write(tmp_path / "p.jsonl", SHORT, flat)))) == 4
+    assert "sides of 1 of 2 pairs are identical and contrast nothing, first 'f'" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    for strategy, rows in (("multi_response", [flat, flat | {"id": "h"}]), ("multi_instruction", [shown])):
+        with pytest.raises(UserError, match=rf"the sides of all {len(rows)} pairs are identical"):
+            read(settings(write(tmp_path / "q.jsonl", *rows), strategy))
+
+
+def test_copies_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "p.jsonl", *(SHORT | {"id": str(i), "prompt": f"How {i % 2}?"} for i in range(5)))
+    assert [e.pair for e in read(settings(file)) if e.safe] == ["0", "1", "2", "3", "4"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "3 of 5 pairs are copies of others, first '2' of '0'" in said
+    read(settings(file))  # a command reads its pairs several times
+    assert not capsys.readouterr().err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,30 @@ def test_classes_that_do_not_differ_give_zeros() -> None:
     assert vectors.accuracy.tolist() == [0.5, 0.5]
 
 
+def test_copies_are_no_held_out_pairs(tiny: LoadedModel, examples: list[Example]) -> None:
+    """Twelve copies of every pair measure what the pairs measure; of one pair alone, nothing can be estimated."""
+    many = [replace(e, pair=f"{e.pair} {i}" if i else e.pair) for i in range(12) for e in examples]
+    once, often = (collect(tiny, given, batch_size=8)["mean"] for given in (examples, many))
+    assert often.sums.count.tolist() == (12 * once.sums.count).tolist()
+    assert torch.equal(once.sample.keys, often.sample.keys) and torch.equal(once.sample.safe, often.sample.safe)
+    assert torch.allclose(once.sample.values, often.sample.values, rtol=1e-4, atol=1e-5)
+    found = [from_statistics(statistics, n_layers=6)["mms"] for statistics in (once, often)]
+    assert torch.equal(found[0].accuracy, found[1].accuracy)
+    assert torch.allclose(found[0].vectors, found[1].vectors, rtol=1e-3, atol=1e-5)
+    with pytest.raises(
+        UserError, match=r"1 pair\(s\) given different, with 11 copies: a revision vector needs at least 2"
+    ):
+        estimate(tiny, [e for e in many if e.pair.split()[0] == "0"])
+
+
+@pytest.mark.parametrize("estimator", ["mms", "pwd", "random"])
+def test_no_vector_of_sides_that_are_alike(tiny: LoadedModel, examples: list[Example], estimator: str) -> None:
+    """Responses in another order on either side: the means are equal up to rounding, though no pair's sides are."""
+    turned = [replace(e, pair=f"{e.pair}'", safe=not e.safe) for e in examples]
+    with pytest.raises(UserError, match=r"the vectors of every layer have length 0: the sides of the pairs are alike"):
+        estimate(tiny, [*examples, *turned], estimator=estimator, batch_size=3)
+
+
 def test_progress(tiny: LoadedModel, examples: list[Example]) -> None:
     seen: list[tuple[int, int]] = []
     collect(tiny, examples, batch_size=4, on_progress=lambda done, total: seen.append((done, total)))
@@ -133,7 +158,8 @@ from iar.vectors import collect
 loaded = load(sys.argv[1])
 def pairs(count):
     answers = ("Yes, there is.", "No.")
-    return [Example(str(i // 2), i % 2 == 0, "Is there a spoon?", None, answers[i % 2]) for i in range(2 * count)]
+    asked = [f"Is there a spoon {i:04}?" for i in range(count)]
+    return [Example(str(i // 2), i % 2 == 0, asked[i // 2], None, answers[i % 2]) for i in range(2 * count)]
 from iar.vectors import estimation
 estimation.SAMPLE = 8
 collect(loaded, pairs(10))  # whatever is loaded and allocated once

@@ -56,6 +56,20 @@ def test_bytes_are_the_same_in_another_process(vectors: VectorSet, tmp_path: Pat
     assert path.read_bytes() == again.read_bytes()
 
 
+def test_vectors_without_length(vectors: VectorSet, tmp_path: Path) -> None:
+    path, none = tmp_path / "v.safetensors", vectors.vectors.clone()
+    none[[1, 4]] = torch.tensor([[0.0], [1e-9]])
+    with pytest.raises(UserError, match=r"the vectors of layers 1, 4 have length 0: .* is not written"):
+        file.write(path, dataclasses.replace(vectors, vectors=none))
+    assert not path.exists()
+    file.write(path, vectors)
+    tensors, made = file.read_tensors(path)
+    file.write_tensors(path, {n: t * 0 if n.startswith("layer") else t for n, t in tensors.items()}, made)
+    assert "the vectors of every layer have length 0" in error_of(path)
+    file.write_tensors(path, tensors | {"accuracy": tensors["accuracy"] + 1}, made)
+    assert "accuracy is a share" in error_of(path)
+
+
 def test_layers_alone(tiny: LoadedModel, vectors: VectorSet, tmp_path: Path) -> None:
     file.write(tmp_path / "v.safetensors", dataclasses.replace(vectors, heads=None))
     again = file.read(tmp_path / "v.safetensors", tiny)

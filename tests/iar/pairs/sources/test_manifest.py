@@ -76,3 +76,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b'{"id": "\xe9"}')
     with pytest.raises(UserError, match=r"cannot read pairs file .*latin\.jsonl"):
         list(rows(tmp_path / "latin.jsonl", {}))
+
+
+def test_a_short_line_may_have_no_image(tmp_path: Path) -> None:
+    bare = {name: value for name, value in SHORT.items() if name != "image"}
+    assert read(tmp_path / "p.jsonl", bare) == read(tmp_path / "p.jsonl", SHORT)
+    for name in ("img", "Image", "image_path", "picture", "photos"):
+        with pytest.raises(UserError, match=rf"p\.jsonl:1 has no 'image' but {name!r}: call it image, or leave it out"):
+            read(tmp_path / "p.jsonl", bare | {name: "a.png"})
