@@ -82,7 +82,7 @@ def score(
     by = factory.configured(cfg, engines.budget(engine))
     for configuration in configurations:
         engine.check(configuration)
-    _report_unasked(asked)
+    _report_unasked(cfg, asked)
     _report_releases(run)
     prompts.report(engine.compose, asked, configurations)
     write_configurations(run.path, cfg, configurations)
@@ -91,11 +91,13 @@ def score(
     return tabulate(run, asked, configurations)
 
 
-def _report_unasked(asked: Mapping[str, Loaded]) -> None:
+def _report_unasked(cfg: DictConfig, asked: Mapping[str, Loaded]) -> None:
     for name, loaded in asked.items():
         generate.tell(f"{name}: not asked, counted as unscored", [(item.id, item.reason) for item in loaded.unasked])
         if not loaded.samples:
-            raise UserError(f"{name}: no sample can be asked ({len(loaded.unasked)} items left out, see above)")
+            elsewhere = data.of_the_other_half(cfg, name.partition("/")[0])
+            left_out = f"no sample can be asked ({len(loaded.unasked)} items left out, see above)"
+            raise UserError(f"{name}: {elsewhere or left_out}")
 
 
 def _report_releases(run: Run) -> None:

@@ -96,6 +96,21 @@ def _load(cfg: DictConfig, name: str) -> Loaded:
     return Loaded(kept, _every(step, loaded.unasked))
 
 
+def of_the_other_half(cfg: DictConfig, name: str) -> str:
+    """Why a benchmark has no sample in this half, where the other half has them all; "" where that is not why."""
+    if not cfg.data.shared or name == "scienceqa":
+        return ""
+    whole = protocol(cfg, name).load(_root(cfg, name), cfg.split)
+    half = _half(whole, cfg.split)
+    if half.samples or not whole.samples or any(item.sample for item in half.unasked):
+        return ""
+    other = next(split for split in SPLITS if split != cfg.split)
+    return (
+        f"all {len(whole.samples)} rows are of the other half (rows are halved by image and whatever else they share): "
+        f"take split={other}"
+    )
+
+
 def _every(step: float, items: Sequence[_Item]) -> tuple[_Item, ...]:
     """Items evenly spread, one in each `step`, at a drawn place in it: rows that alternate (yes and no, with and
     without a picture) stay mixed. What cannot be asked is thinned as what can."""

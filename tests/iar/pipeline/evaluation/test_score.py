@@ -282,15 +282,15 @@ def test_a_run_without_a_single_answer_has_scores_without_values(tmp_path):
     assert scores[reasons][["metric", "value"]].to_numpy().tolist() == [["unscored: no answer", 1.0]]
 
 
-def test_what_is_not_asked_is_named_and_an_empty_benchmark_is_an_error(capsys):
-    score._report_unasked(ASKED)
+def test_what_is_not_asked_is_named_and_an_empty_benchmark_is_an_error(compose, capsys):
+    score._report_unasked(compose("evaluate"), ASKED)
     assert "vscbench: not asked, counted as unscored: missing image: x.png (u3)" in capsys.readouterr().err
     many = [(str(i), f"missing image: [{i % 7}].png") for i in range(14)]
     generate.tell("pope", many)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "pope: missing image: [0].png (0 and 1 more)" and lines[5] == "pope: 4 more"
     with pytest.raises(UserError, match="pope: no sample can be asked"):
-        score._report_unasked({"pope": Loaded((), ())})
+        score._report_unasked(compose("evaluate"), {"pope": Loaded((), ())})
 
 
 def test_settings_of_each_configuration_are_kept(compose, tmp_path):

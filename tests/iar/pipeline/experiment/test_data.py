@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -127,3 +128,18 @@ def test_no_prompt_of_a_row_is_in_both_halves(compose, pocket_data):
     parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in data.SPLITS]
     asked = [{words(s.query) for s in loaded["vscbench"].samples} for loaded in parts]
     assert all(asked) and not asked[0] & asked[1]
+
+
+def test_rows_that_are_all_of_one_half(compose, tmp_path):
+    """Rows that share a cluster are of one half; the other one says so, and not that items were left out."""
+    (tmp_path / "manifest").mkdir()
+    rows = [{"id": str(i), "text": f"Is there a cup? ({i})", "label": "yes", "cluster": "kitchen"} for i in range(5)]
+    (tmp_path / "manifest/manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    said = ["data=folder", f"data.root={tmp_path}", "benchmark=manifest", "benchmark.manifest.protocol=manifest/yes-no"]
+    halves = {split: compose("evaluate", *said, f"split={split}") for split in data.SPLITS}
+    counts = {split: len(data.load(cfg, ["manifest"])["manifest/yes-no"].samples) for split, cfg in halves.items()}
+    assert sorted(counts.values()) == [0, 5]
+    full, other = sorted(counts, key=lambda split: -counts[split])
+    found = data.of_the_other_half(halves[other], "manifest")
+    assert found.startswith("all 5 rows are of the other half") and found.endswith(f"take split={full}")
+    assert data.of_the_other_half(halves[full], "manifest") == ""
