@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, GenerationConfig
 
 from iar.errors import UserError
-from iar.models import source
+from iar.models import clock, source, whole
 from iar.models.checkpoint import class_of
 from iar.models.placement import placement
 from iar.records import key
@@ -149,7 +149,8 @@ class LocalModel:
         turns = [
             {"role": role, "content": [{"type": "text", "text": text}] if parts else text} for role, text in messages
         ]
-        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        day = clock.pinned(self.tokenizer)
+        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **day)
         return text
 
     def fit(self, render: Callable[[str], str], answer: str, room: int) -> tuple[list[int] | None, str]:
@@ -255,6 +256,7 @@ class LocalModel:
         if "device_map" not in self._place:
             self._try(model.to, self.device)
         model.eval().requires_grad_(False)
+        whole.check_values(model, f"judge {self.path!r}", str(self.choices["dtype"]))
         return model
 
     def _try(self, make: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -124,3 +124,18 @@ def test_classes_of_texts_and_pairs(tmp_path):
         assert all(abs(sum(shares.values()) - 1) < 1e-6 for _, shares, _ in found)
     pairs = model(folder).classes([("a knife", "b"), ("a", "b")], "t")
     assert [max(shares, key=shares.get) for _, shares, _ in sorted(pairs)] == ["RISK", "YES"]
+
+
+def test_a_clock_in_a_judges_template_shows_one_day(tmp_path):
+    clocked = model(save_tiny_judge(tmp_path / "a", {}, "safe", template="{{ strftime_now('%Y-%m-%d') }} " + PARTS))
+    assert clocked.render(TURNS).startswith("2024-07-26 <|user|> How ?")
+
+
+def test_weights_that_are_not_finite(tmp_path, guard):
+    folder = shutil.copytree(guard, tmp_path / "spoiled")
+    spoiled = LlamaForCausalLM.from_pretrained(folder)
+    spoiled.model.norm.weight.data[0] = float("nan")
+    spoiled.save_pretrained(folder)
+    one = model(folder)
+    with pytest.raises(UserError, match=r"judge .*spoiled' has weights that hold NaN or infinity: model\.norm\.weight"):
+        list(one.replies([one._ids(one.render(TURNS))], 3, "t"))
