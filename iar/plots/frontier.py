@@ -234,8 +234,10 @@ def _by_method(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]
 
 def _lines(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """One line a place; settings other than the defaults, and prompts, make a line of their own."""
+    several = points["variant"][points["place"] != ""].map(wording.unit).nunique() > 1
     for (prompting, place, variant), line in points.groupby(["prompting", "place", "variant"], sort=False):
-        yield wording.line(place, variant, prompting), line.sort_values("strength", kind="stable")
+        told = wording.with_unit(variant, several and place != "")
+        yield wording.line(place, told, prompting), line.sort_values("strength", kind="stable")
 
 
 def _colours(points: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from iar.plots import wording
 from iar.plots.style import SMALL
 
 ASIDE = ((7, 0), (-7, 0), (0, 7), (0, -7), (6, 6), (6, -6), (-6, 6), (-6, -6), (11, 3), (-11, 3), (3, 11), (3, -11))
@@ -98,8 +99,10 @@ def _labels(
         ["pareto", "strength"], ascending=False, kind="stable"
     )
     many = order["family"].map(lambda name: str(name).partition(",")[0].rpartition("+")[2]).nunique() > 1
+    several = order["variant"].map(lambda variant: wording.unit(str(variant))).nunique() > 1
     for row in order.to_dict("records"):
         if many and not row["pareto"]:  # several methods: the numbers of the front alone can be read
             continue
         dark = tuple(0.75 * part for part in to_rgb(colours[str(row["configuration"])]))  # small letters
-        yield row, f"{round(float(row['strength']), 3)}", range(0), {"fontsize": SMALL, "color": dark}
+        told = f"{round(float(row['strength']), 3)}" + (f" {wording.unit(str(row['variant']))}" if several else "")
+        yield row, told, range(0), {"fontsize": SMALL, "color": dark}

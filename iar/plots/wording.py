@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ MODES = {
     "txt": "text", "search": "relevant image", "typography": "typography", "concat": "image and typography",
     "figstep": "FigStep",
 }  # fmt: skip
+SCALES = tuple(scale for scale in get_args(methods.Scale) if scale != "raw")  # raw goes without saying
 LEVELS = (", layer level", ", head level")
 LONGEST = 28  # letters of a family's name beside a figure of 8.5 cm
 
@@ -32,6 +34,24 @@ def line(place: str, variant: str = "", prompting: str = "") -> str:
         where += f" of layer {place[1:].partition('-')[0]}"
     name = f"{where} {variant.replace('-', ' ')}".strip()
     return f"{name}, {prompting}" if prompting else name
+
+
+def unit(variant: str) -> str:
+    """What a strength is measured in, of a configuration's variant: ``raw`` where that names no scale.
+
+    >>> unit("sigma-all"), unit("all"), unit("")
+    ('sigma', 'raw', 'raw')
+    """
+    return next((part for part in variant.split("-") if part in SCALES), "raw")
+
+
+def with_unit(variant: str, several: bool) -> str:
+    """A variant that says its unit, where ``several`` are in one table or figure: of raw strengths too.
+
+    >>> with_unit("all", True), with_unit("sigma-all", True), with_unit("", False)
+    ('raw-all', 'sigma-all', '')
+    """
+    return "-".join(filter(None, ("raw", variant))) if several and unit(variant) == "raw" else variant
 
 
 def family(method: str, place: str) -> str:

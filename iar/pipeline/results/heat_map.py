@@ -72,7 +72,8 @@ def _labels(steered: Sequence[Configuration]) -> tuple[dict[str, str], str]:
     """The row of each configuration, sorted by method, heads and layers; and what all rows are."""
     methods = list(dict.fromkeys(c.steering for c in steered if not c.control))
     order = sorted(steered, key=lambda c: (c.control, c.method, len(c.prompting), c.heads, c.layers))
-    named = {c.name: wording.line(c.place, c.variant, c.said) for c in order}
+    several = len({c.scale for c in order if c.traits.scales != ("raw",)}) > 1
+    named = {c.name: wording.line(c.place, wording.with_unit(c.variant, several), c.said) for c in order}
     down = ""
     if named and all(name.startswith("layer ") for name in named.values()):
         down = "layer"

@@ -74,7 +74,9 @@ def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: s
     for label, group in _rows(configurations):
         marks = ("●" if label in on_front else "") + ("★" if label == best else "")
         marks += FLAGS[_calibration(scores, group[0], "all")] if len(group) == 1 else ""
-        table.add_row(label, *(cell(scores, group, column) for column in present), marks)
+        table.add_row(
+            _told(label, group[0], configurations), *(cell(scores, group, column) for column in present), marks
+        )
     console.print(table)
     if lines := random_controls.cells(random_controls.table(scores, configurations)):
         console.print(against(lines))
@@ -168,7 +170,8 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     lines += ["| configuration | " + " | ".join(c[0] for c in present) + " |", "|---" * (len(present) + 1) + "|"]
     for label, names in _rows(configurations):
         cells = (_interval(scores, names, column) for column in present)
-        lines.append(f"| {label}{' ★' if label == best else ''} | " + " | ".join(cells) + " |")
+        told = _told(label, names[0], configurations)
+        lines.append(f"| {told}{' ★' if label == best else ''} | " + " | ".join(cells) + " |")
     notes = ["Percent, with the 95 % interval over rows and the one over families (objects, kinds of harm)."]
     parts = ["\n".join(lines), *(notes if _families(scores) else [])]
     if pushed := random_controls.cells(random_controls.table(scores, configurations)):
@@ -206,6 +209,12 @@ def _rows(configurations: Sequence[Configuration]) -> list[tuple[str, list[str]]
         label = name.rpartition("-s")[0] if configuration.traits.draws else name
         rows.setdefault(label, []).append(name)
     return [(f"{label} ({len(names)} seeds)" if len(names) > 1 else label, names) for label, names in rows.items()]
+
+
+def _told(label: str, name: str, configurations: Sequence[Configuration]) -> str:
+    """A row's label, with the unit of its strength where the table has several and its name says none: raw."""
+    scaled = {c.name: c.scale for c in configurations if c.steered and len(c.traits.scales) > 1}
+    return f"{label} raw" if len(set(scaled.values())) > 1 and scaled.get(name) == "raw" else label
 
 
 def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:

@@ -33,3 +33,20 @@ def test_categories():
     assert [wording.category(name) for name in ("porngraphy", "figstep", "hate_speech")] == [
         *("pornography", "FigStep", "hate speech"),
     ]
+
+
+def test_a_strength_has_its_unit_where_there_are_several():
+    from iar.plots.strengths import _labels
+
+    points = pd.DataFrame(
+        [
+            (f"c{k}", "iar", "iar, layer level", "L14", "", 1.5, variant, True)
+            for k, variant in enumerate(("", "sigma"))
+        ],
+        columns=["configuration", "method", "family", "place", "prompting", "strength", "variant", "pareto"],
+    )
+    assert sorted(text for _, text, _, _ in _labels(points, dict.fromkeys(("c0", "c1"), "red"), None)) == [
+        "1.5 raw",
+        "1.5 sigma",
+    ]
+    assert [text for _, text, _, _ in _labels(points[:1], {"c0": "red"}, None)] == ["1.5"]

@@ -45,7 +45,7 @@ def test_heads_methods_and_settings_are_named():
     found, down = rows([NONE, *heads])
     assert down == "heads" and list(dict.fromkeys(found["row"])) == ["24", "48"]
     mixed, down = rows([NONE, STEERED[0], heads[0], Configuration("iar", (14,), 1.0, scale="sigma")])
-    assert down == "" and list(dict.fromkeys(mixed["row"])) == ["layer 14", "24 heads", "layer 14 sigma"]
+    assert down == "" and list(dict.fromkeys(mixed["row"])) == ["layer 14 raw", "24 heads raw", "layer 14 sigma"]
     prompted, _ = rows([NONE, STEERED[0], Configuration("cot+iar", (14,), 1.0)])
     assert list(dict.fromkeys(prompted["row"])) == ["14", "14, cot"]
 

@@ -195,3 +195,11 @@ def test_columns_of_benchmarks_that_were_not_asked_are_left_out(scores, capsys):
     assert sweep_table.show(only, [NONE, GOOD], "t") is None
     text = capsys.readouterr().err
     assert "POPE" in text and "SRA_s" not in text and "SQA" not in text and "tokens" not in text
+
+
+def test_the_unit_stands_beside_each_strength_where_there_are_several(scores, capsys):
+    sigma = Configuration("iar", (2,), 1.5, scale="sigma")
+    more = pd.concat([scores, scores[scores["configuration"] == GOOD.name].assign(configuration=sigma.name)])
+    sweep_table.show(more, [NONE, GOOD, sigma], "t")
+    assert list(cells(capsys.readouterr().err)) == ["none", f"{GOOD.name} raw", sigma.name]
+    assert f"| {GOOD.name} raw ★ |" in sweep_table.markdown(more, [NONE, GOOD, sigma])
