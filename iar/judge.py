@@ -69,7 +69,7 @@ def judge_again(folder: Path, cfg: DictConfig) -> None:
     again = judge.judge_again(folder, by)
     run = score.tabulate(again.run, again.asked, again.configurations)
     method_table.refresh(run)
-    sweep_table.show(run.scores, run.configurations, str(folder), run.split)
+    sweep_table.show(run.scores, run.configurations, str(folder), run.split, folder)
     files = [folder / "verdicts.jsonl", folder / "scores.csv", folder / "judges.csv"]
     print(*(file for file in files if file.exists()), sep="\n")
 

@@ -44,7 +44,7 @@ def _report(args: argparse.Namespace) -> None:
     if compared:
         method_table.show(run, title)
     else:
-        sweep_table.show(run.scores, run.configurations, title, run.split)
+        sweep_table.show(run.scores, run.configurations, title, run.split, run.path)
     files = figures.draw(run, args.title)
     if args.page:
         from iar import explorer

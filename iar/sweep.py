@@ -61,7 +61,7 @@ def gather(jobs: list[DictConfig]) -> Path:
 def _show(run: FinishedRun, cfg: DictConfig) -> list[Path]:
     from iar.pipeline.results import figures, method_table, sweep_table
 
-    sweep_table.show(run.scores, run.configurations, _title(cfg), run.split)
+    sweep_table.show(run.scores, run.configurations, _title(cfg), run.split, run.path)
     method_table.refresh(run)
     return [run.path / "scores.csv", *figures.draw(run, str(cfg.model.name))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,12 @@ class Engine:
                     else:
                         said = self.compose(sample, configuration)
                         self._ask(row, routing.unsteered(configuration), said, max_new_tokens, rows, added)
+
+    def plainly(self, batch_size: int) -> Engine:
+        """The same model and settings with nothing shared, in batches of so many rows."""
+        other = copy(self)
+        other._sharing, other.batch_size = "plain", batch_size
+        return other
 
     @property
     def sharing(self) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Container, Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmark.sample import Sample
 from iar.errors import UserError
@@ -20,6 +21,9 @@ from iar.generation.answering import Answering, Generation
 from iar.prompting import Compose, plain
 from iar.revision.configuration import Configuration
 from iar.workers.pool import Failed, Pool
+
+if TYPE_CHECKING:
+    from iar.generation.engine import Engine
 
 
 class RayEngine:
@@ -35,6 +39,13 @@ class RayEngine:
         self.pool = pool
         self.compose = compose
         self.shard = shard
+        self._plain = 0  # rows of a batch in which nothing is shared; 0: as the workers' engines are set up
+
+    def plainly(self, batch_size: int) -> RayEngine:
+        """As `iar.generation.Engine.plainly`, by the same workers."""
+        other = copy(self)
+        other._plain = batch_size
+        return other
 
     def describe(self) -> dict[str, Any]:
         """The model and the vectors, as the first worker has them: the others answer only if theirs are the same.
@@ -91,7 +102,9 @@ class RayEngine:
         cut = shards(wanted, min(self.shard, -(-len(wanted) // (4 * self.pool.size)) or 1))
         known = [{(s.id, c.name) for s, c in product(shard, asked) if (s.id, c.name) in skip} for shard in cut]
         described = self._described
-        tasks = [(described, shard, asked, max_new_tokens, done) for shard, done in zip(cut, known, strict=True)]
+        tasks = [
+            (described, shard, asked, max_new_tokens, done, self._plain) for shard, done in zip(cut, known, strict=True)
+        ]
         for index, result in self.pool.map(_answer, tasks):
             if not isinstance(result, Failed):
                 self._compare(result, max_new_tokens)
@@ -141,6 +154,7 @@ def _answer(
     configurations: list[Configuration],
     max_new_tokens: int,
     skip: set[tuple[str, str]],
+    plain: int,
 ) -> list[Generation]:
     if (own := engine.describe()) != described:
         what = "model" if own["model"] != described["model"] else "vectors"
@@ -148,4 +162,5 @@ def _answer(
             f"the worker on {socket.gethostname()} has another {what} than the first one: all machines must read the "
             "same files (docs/scale.md)"
         )
-    return list(engine.run(samples, configurations, max_new_tokens, skip))
+    asked = cast("Engine", engine).plainly(plain) if plain else engine
+    return list(asked.run(samples, configurations, max_new_tokens, skip))

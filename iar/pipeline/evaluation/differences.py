@@ -1,7 +1,8 @@
 """What a run's configurations gain over the baseline and over each other, beside scores.csv.
 
 * ``differences.csv``: every configuration minus the baseline, paired, with clustered interval and p, Holm's correction
-  over the run's configurations, and McNemar's test (`iar.stats.differences`).
+  over the run's configurations, and McNemar's test (`iar.stats.differences`). In 16 bits a difference that is no larger
+  than the noise floor (`iar.pipeline.evaluation.noise_floor`) is not significant.
 * ``frontier.csv``: the points of the frontier figure, with the share of bootstrap draws in which each is on the front.
 * ``hypervolume.csv``: the area below the front of each method, and each difference of two (`iar.stats.hypervolumes`).
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from iar.pipeline.evaluation import noise_floor
 from iar.revision.configuration import Configuration
 from iar.stats import differences, frontier_points, hypervolumes, resample
 
@@ -30,7 +32,7 @@ def write(
     """
     if len(configurations) < 2 or configurations[0].method != "none":
         return []
-    tables = {"differences": differences(outcomes)}
+    tables = {"differences": above_noise(differences(outcomes), noise_floor.read(folder))}
     if {"vscbench", "mean"} <= set(scores["benchmark"]):
         draws = resample(outcomes)
         tables["frontier"] = frontier_points(scores, configurations, draws=draws)
@@ -45,6 +47,15 @@ def write(
         table.to_csv(partial, index=False, float_format=FORMAT)
         partial.replace(file)
     return files
+
+
+def above_noise(table: pd.DataFrame, *floors: noise_floor.NoiseFloor | None) -> pd.DataFrame:
+    """The differences, none of which is significant that is no larger than a noise floor."""
+    significant = table["significant"].astype(bool)
+    for floor in floors:
+        if floor is not None:
+            significant &= table["difference"].abs() > floor.of(table)
+    return table.assign(significant=significant)
 
 
 def _method(configuration: Configuration) -> str:

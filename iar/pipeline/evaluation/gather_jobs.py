@@ -16,7 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from iar.errors import UserError
 from iar.judges import factory
-from iar.pipeline.evaluation import judge, score, timings
+from iar.pipeline.evaluation import judge, noise_floor, score, timings
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
@@ -51,6 +51,7 @@ def gather(jobs: Sequence[DictConfig], command: str) -> Gathered:
     for log in PLACES:
         _take_over(run, parts, log)
     _add_up(run.path, [part.path for part in parts])
+    noise_floor.take_over(run.path, [part.path for part in parts])
     samples = data.load(asked.cfg, asked.benchmarks)
     score.write_configurations(run.path, asked.cfg, asked.configurations)
     judge.judge(run, samples, factory.configured(asked.cfg))

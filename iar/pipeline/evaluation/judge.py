@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +63,23 @@ def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdict
                 log.append(record)
     _order(run.path / f"{name}.jsonl", [_place(answer.head) for answer in answers])
     _write_agreement(run, by, name)
+
+
+def verdicts_of(
+    answers: Sequence[tuple[Protocol, Sample, Mapping[str, Any]]], by: Judge
+) -> list[dict[str, Any]]:
+    """Verdicts of answers that are in no run, as verdicts.jsonl would hold them; nothing is written."""
+    found: dict[int, Verdict] = {}
+    waiting: list[int] = []
+    for index, (protocol, sample, record) in enumerate(answers):
+        if (verdict := _parsed(protocol, sample, record)) is not None:
+            found[index] = verdict
+        else:
+            waiting.append(index)
+    # Under no configuration's name: recorded labels are of other answers.
+    items = [replace(_item(*answers[index]), place=("", "", "")) for index in waiting]
+    found |= {waiting[position]: verdict for position, verdict in by.judge(items)}
+    return [asdict(found[index]) for index in range(len(answers))]
 
 
 def judge_again(folder: Path, by: Judge) -> FinishedRun:

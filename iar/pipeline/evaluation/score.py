@@ -18,7 +18,7 @@ from iar import records
 from iar.errors import UserError
 from iar.generation import Answering
 from iar.judges import factory
-from iar.pipeline.evaluation import differences, engines, generate, judge, prompts, unscored
+from iar.pipeline.evaluation import differences, engines, generate, judge, noise_floor, outcomes, prompts, unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.prompting import cot
@@ -88,6 +88,7 @@ def score(
     write_configurations(run.path, cfg, configurations)
     generate.ask(run, engine, cfg, asked, configurations, apart)
     judge.judge(run, asked, by)
+    noise_floor.measure(run, engine, cfg, asked, configurations[0], by)
     return tabulate(run, asked, configurations)
 
 
@@ -159,31 +160,11 @@ def collect(run: FinishedRun, configurations: Sequence[Configuration] | None = N
         for protocol, loaded in _protocols(run.asked):
             for sample in loaded.samples:
                 verdict = run.verdicts.get((protocol.benchmark, sample.id, name))
-                rows.extend(_rows(name, protocol, sample, verdict))
+                rows.extend(outcomes.rows(name, protocol, sample, verdict))
             for item in loaded.unasked:
                 if item.sample is not None:
-                    rows.extend(_rows(name, protocol, item.sample, None))
+                    rows.extend(outcomes.rows(name, protocol, item.sample, None))
     return pd.DataFrame(rows)
-
-
-def _rows(name: str, protocol: Protocol, sample: Sample, verdict: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
-    # No answer, or none that the protocol counts, is not a wrong answer: n counts it, n_scored does not.
-    answered = verdict is not None and verdict["judge"] != "none"
-    outcomes = protocol.outcomes(sample, verdict["label"]) if answered else []  # type: ignore[index]
-    for outcome in [*(outcomes or possible(protocol, sample)), *judge.toxicity(verdict, sample.category)]:
-        for category in dict.fromkeys((outcome.category, *sample.groups)):
-            yield {
-                "configuration": name,
-                "benchmark": sample.benchmark,
-                "sample": sample.id,
-                "category": category,
-                "half": sample.meta.get("half"),
-                "metric": outcome.metric,
-                "value": outcome.value if outcomes else math.nan,
-                "weight": outcome.weight,
-                "cluster": sample.cluster,
-                "family": sample.family,
-            }
 
 
 def _lengths(run: FinishedRun) -> pd.DataFrame:

@@ -27,7 +27,8 @@ import benchmark
 from benchmark.intervals import LEVEL, codes, linearised
 from benchmark.sample import Loaded
 from iar.errors import UserError
-from iar.pipeline.evaluation import score
+from iar.pipeline.evaluation import noise_floor, score
+from iar.pipeline.evaluation.differences import above_noise
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.stats import differences, holm
 from iar.stats.paired import NAMES
@@ -109,7 +110,7 @@ def compared(a: Path, b: Path) -> Comparison:
         score.collect(FinishedRun(run.run, asked), [own[name] for name in dict.fromkeys(names)])
         for run, own, names in zip(runs, named, zip(*pairs, strict=True), strict=True)
     ]
-    table = _differences(pairs, outcomes)
+    table = above_noise(_differences(pairs, outcomes), noise_floor.read(a), noise_floor.read(b))
     protocols = dict(common)
     protocols["mean"] = " + ".join(protocols[name] for name in score.HELPFUL if name in protocols)
     table["protocol"] = table["benchmark"].map(protocols)

@@ -99,5 +99,5 @@ def _cell(scores: pd.DataFrame, place: Sequence[str]) -> str:
     moved = row["verdicts_changed"] if pd.isna(row["up"]) else row["up"] + row["down"]
     if row["difference"] == 0 and moved == 0:
         return "="
-    stars = next((stars for limit, stars in method_table.STARS if row["p_holm"] < limit), "")
+    stars = next((stars for limit, stars in method_table.STARS if row["p_holm"] < limit and row["significant"]), "")
     return f"{100 * row['difference']:+.1f} ±{50 * (row['high'] - row['low']):.1f}{stars}"

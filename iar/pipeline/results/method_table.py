@@ -128,10 +128,8 @@ def _report(run: FinishedRun) -> Report:
         )
         for category in _categories(scores)
     ]
-    told = (sweep_table.protocols(scores), sweep_table.partial(scores), sweep_table.older(scores))
-    notes = [line for line in told if line]
     against = random_controls.cells(random_controls.table(scores, run.configurations))
-    return Report(title, rows, ("category", *names), by_category, notes, against)
+    return Report(title, rows, ("category", *names), by_category, sweep_table.notes(scores, run.path), against)
 
 
 def _headlines(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
@@ -140,7 +138,7 @@ def _headlines(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
 
 
 def _cell(scores: pd.DataFrame, changes: pd.DataFrame, name: str, column: tuple[str, str, str, str]) -> str:
-    """A score, and in brackets its difference to the baseline with the stars of Holm's p."""
+    """A score, and in brackets its difference to the baseline with the stars of Holm's p, if it is significant."""
     value = sweep_table.cell(scores, [name], column).partition(" ")[0]
     at = (name, *column[1:])
     if at not in changes.index:
@@ -148,7 +146,9 @@ def _cell(scores: pd.DataFrame, changes: pd.DataFrame, name: str, column: tuple[
     change = changes.loc[at]
     if math.isnan(change["difference"]):
         return value
-    stars = next((stars for below, stars in STARS if change["p_holm"] < below), "")
+    # In 16 bits it may be below the noise floor, whatever its p.
+    significant = change.get("significant", True)
+    stars = next((stars for below, stars in STARS if change["p_holm"] < below and significant), "")
     return f"{value} ({100 * change['difference']:+.1f}{stars})"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from rich.table import Table
 
 from benchmark.vscbench import calibration
-from iar.pipeline.evaluation import unscored
+from iar.pipeline.evaluation import noise_floor, unscored
 from iar.pipeline.results import markup, random_controls
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
@@ -54,8 +55,18 @@ TOKENS = ("tokens", "vscbench", "all", "tokens")
 NO_SCORES = ("tokens", "prompt_tokens", "no_final", "helpfulness")  # metrics that count no sample as right or wrong
 
 
-def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: str, split: str = "validation") -> None:
-    """Prints the table; what is unscored for which reason below it, and where that is much, above it."""
+def show(
+    scores: pd.DataFrame,
+    configurations: Sequence[Configuration],
+    title: str,
+    split: str = "validation",
+    folder: Path | None = None,
+) -> None:
+    """Prints the table; what is unscored for which reason below it, and where that is much, above it.
+
+    Args:
+        folder: Of the run, whose noise floor is told below the table.
+    """
     if many := unscored.warning(scores):
         console.print(many, style="bold red")
     points = frontier_points(scores, configurations)
@@ -64,8 +75,7 @@ def show(scores: pd.DataFrame, configurations: Sequence[Configuration], title: s
     half = f"{MARKS} {BOTH}" if _families(scores) else MARKS
     half += f"; {SEEDS}" if any(len(group) > 1 for _, group in _rows(configurations)) else ""
     marks = f"{half}\n{VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else half
-    notes = (marks, protocols(scores), partial(scores), older(scores))
-    table = Table(title=title, caption="\n".join(line for line in notes if line))
+    table = Table(title=title, caption="\n".join([marks, *notes(scores, folder)]))
     table.add_column("configuration", no_wrap=True)
     present = [*columns(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
     for column in present:
@@ -145,6 +155,13 @@ def _families(scores: pd.DataFrame) -> bool:
 def older(scores: pd.DataFrame) -> str:
     """A line for a run whose intervals are older than families, "" for one of today."""
     return OLDER if "protocol" in scores and "family_low" not in scores else ""
+
+
+def notes(scores: pd.DataFrame, folder: Path | None) -> list[str]:
+    """What stands below a table: the protocols, what is unscored, and of a run in 16 bits the noise floor."""
+    floor = None if folder is None else noise_floor.read(folder)
+    told = "" if floor is None else floor.line(columns(scores))
+    return [line for line in (protocols(scores), partial(scores), older(scores), told) if line]
 
 
 def partial(scores: pd.DataFrame) -> str:
