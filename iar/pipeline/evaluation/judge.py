@@ -65,9 +65,7 @@ def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdict
     _write_agreement(run, by, name)
 
 
-def verdicts_of(
-    answers: Sequence[tuple[Protocol, Sample, Mapping[str, Any]]], by: Judge
-) -> list[dict[str, Any]]:
+def verdicts_of(answers: Sequence[tuple[Protocol, Sample, Mapping[str, Any]]], by: Judge) -> list[dict[str, Any]]:
     """Verdicts of answers that are in no run, as verdicts.jsonl would hold them; nothing is written."""
     found: dict[int, Verdict] = {}
     waiting: list[int] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import benchmark
 from benchmark.protocol import Protocol
-from benchmark.sample import Loaded, Sample
-from benchmark.scoring import possible
+from benchmark.sample import Loaded
 from iar import records
 from iar.errors import UserError
 from iar.generation import Answering
