@@ -33,7 +33,8 @@ SHARING = ("auto", "plain")
 
 
 class Engine:
-    """Greedy generation under steering, exact: each row's answer is that of the row alone.
+    """Greedy generation under steering: in float32 each row's answer is that of the row alone, exactly. In bfloat16 and
+    float16 it is that up to rounding, which may decide between two tokens (`iar.pipeline.evaluation.noise_floor`).
 
     Args:
         vectors: Name of a vector file (`Configuration.source`) -> its revision vectors; may be empty when only the
@@ -42,7 +43,8 @@ class Engine:
         sampling: Sample rather than decode greedily; each row's draws depend on its own key and the seed alone.
         compose: What is said for a sample under a configuration; by default its prompt alone.
         sharing: ``auto``: what configurations and questions have in common is computed once, as far as a check of the
-            model against the plain path finds it exact (`iar.generation.tree`). ``plain``: nothing is shared.
+            model against the plain path finds it exact, in 16 bits up to rounding (`iar.generation.tree`).
+            ``plain``: nothing is shared.
         max_kv_gib: Memory for the keys and values of what is shared, in GiB.
         strengths: What KL budgets allow (`iar.pipeline.extraction.kl_strength`), for the configurations that have one.
 

@@ -2,8 +2,8 @@
 
     tokens of a prompt and its images -> its questions -> the last prompt token, once a revision -> each answer
 
-`answer` is exact: greedy tokens as those of the plain path, which runs one prompt under one revision at a time, and
-logits within rounding. How much a model lets its branches share is found out by `self_check`.
+In float32 `answer` is exact: greedy tokens as those of the plain path, which runs one prompt under one revision at a
+time, and logits within rounding. How much a model lets its branches share is found out by `self_check`.
 """
 
 from __future__ import annotations
