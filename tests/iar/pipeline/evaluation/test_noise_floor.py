@@ -44,7 +44,7 @@ def cfg(pocket_data: Path) -> Callable[..., Any]:
     def settings(*overrides: str) -> Any:
         GlobalHydra.instance().clear()
         with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-            common = ["benchmark=[vscbench,pope]", "model.max_new_tokens=12", "batch_size=5"]
+            common = ["benchmark=[vscbench,pope]", "model.max_new_tokens=6", "batch_size=5"]
             return hydra.compose("evaluate", [f"data.root={pocket_data}", *common, *overrides])
 
     return settings
@@ -64,20 +64,20 @@ def answers(engine: Engine, samples: list[Sample], length: int) -> dict[str, str
 def test_a_run_in_16_bits_measures_it_once(
     cfg: Callable[..., Any], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noise_floor, "SAMPLE", 10)
-    settings = cfg()
+    monkeypatch.setattr(noise_floor, "SAMPLE", 8)
+    settings = cfg("limit=10")
     run, engine, asked, done = scored(settings, tmp_path / "run", "bfloat16")
     assert "questions are asked twice more: noise floor" in capsys.readouterr().err
     found = read(run.path)
     assert found is not None
     chosen = {name: noise_floor._spread(loaded.samples) for name, loaded in asked.items()}
-    assert found.questions == sum(map(len, chosen.values())) == sum(min(10, len(x.samples)) for x in asked.values())
+    assert found.questions == sum(map(len, chosen.values())) == sum(min(8, len(x.samples)) for x in asked.values())
     assert (found.dtype, found.configuration, found.batch_size) == ("bfloat16", "none", 5)
     # Counted by hand, from answers asked for here.
     recorded = {(r["sample"], r["configuration"]): r["answer"] for r in run.log("generations").read()}
     ways: list[tuple[str, str, str]] = []
     for samples in chosen.values():
-        one, many = (answers(engine.plainly(size), samples, 12) for size in (1, 5))
+        one, many = (answers(engine.plainly(size), samples, 6) for size in (1, 5))
         ways += [(one[s.id], many[s.id], recorded[s.id, "none"]) for s in samples]
     shares = [sum(a != b for a, b in pairs) / len(ways) for pairs in ([w[:2] for w in ways], [w[1:] for w in ways])]
     assert [found.batch, found.sharing] == pytest.approx(shares, abs=1e-6)
