@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -65,6 +66,7 @@ Formats (--format, found out by itself):
   llava      {"question_id", "prompt", "text"} lines; eval_science_qa.py's output; ScienceQA's {"results", "outputs"}
   lmms-eval  *_samples_TASK.jsonl of --log_samples; give POPE's three files one after the other
   plain      JSON Lines, a JSON array or CSV: id, answer, and if there: question, image, label, configuration
+Where another column could be the model's answer too (`answer` beside `model_output`), say which: --answer-column NAME.
 
 Where a judge is needed (vscbench, xstest, figstep, ...) the file must have labels: a column `label` with refusal,
 warning, answer, irrelevant or complied, XSTest's final_label, the raw reply of VSCBench's judge, or a run's
@@ -88,6 +90,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Once(argparse.Action):
+    """An option with one value: given twice it is refused, where argparse would let the last one win."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        given = vars(namespace).setdefault("_given", set())
+        if self.dest in given:
+            parser.error(f"{option} is given twice: give it once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -102,9 +117,17 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_validate)
     score = commands.add_parser("score", help="score an answer file", description=_SCORE, formatter_class=raw)
     score.add_argument("name", metavar="PROTOCOL", help="e.g. pope/llava-8910; `ls` lists them")
-    score.add_argument("--answers", type=Path, required=True, nargs="+", metavar="FILE", help="the answers")
-    score.add_argument("--format", choices=answers.FORMATS, default="auto", help="format of the answers")
-    score.add_argument("--csv", type=Path, metavar="OUT", help="write the scores to this file too")
+    score.add_argument(
+        "--answers", type=Path, required=True, nargs="+", action="extend", metavar="FILE", help="the answers"
+    )
+    score.add_argument(
+        "--answer-column",
+        action=_Once,
+        metavar="NAME",
+        help="where the model's answer stands, in plain and llava answers",
+    )
+    score.add_argument("--format", action=_Once, choices=answers.FORMATS, default="auto", help="format of the answers")
+    score.add_argument("--csv", action=_Once, type=Path, metavar="OUT", help="write the scores to this file too")
     score.add_argument(
         "--allow-partial", action="store_true", help="leave out what does not fit and average over the rest"
     )
@@ -115,8 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     download.add(commands)
     huggingface.add(commands)
     for command in (check, score):
-        command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the question files")
-        command.add_argument("--split", default="test", help="of benchmarks that have splits; default: test")
+        command.add_argument(
+            "--data", action=_Once, type=Path, required=True, metavar="DIR", help="folder with the question files"
+        )
+        command.add_argument(
+            "--split", action=_Once, default="test", help="of benchmarks that have splits; default: test"
+        )
     return parser
 
 
@@ -163,7 +190,7 @@ def _validate(given: argparse.Namespace) -> int:
 
 def _score(given: argparse.Namespace) -> int:
     protocol = benchmark.protocol(given.name)
-    file = answers.read_all(given.answers, given.format, given.judged or protocol.judged)
+    file = answers.read_all(given.answers, given.format, given.judged or protocol.judged, given.answer_column)
     notes = _other_release(protocol, given.data)
     samples = scoring.questions(protocol, given.data, given.split)
     part = _part(protocol, samples, given.data, given.split, known=not notes)

@@ -15,12 +15,15 @@ What each format brings, besides the answer:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark import dualbench, judged
 from benchmark.errors import DataError, did_you_mean
+from benchmark.labels import read_label
 from benchmark.textfile import Row, read_rows
 
 FORMATS = ("auto", "ours", "llava", "lmms-eval", "plain")
@@ -29,6 +32,19 @@ _TEXTS = ("prediction", "pred", "response", "completion", "text", "output", "ans
 _BESIDE = tuple(name for name in _TEXTS if name != "text")
 _LABELS = ("label", "final_label", "verdict")
 _QUESTIONS = ("question", "prompt", "query", "input")
+_KNOWN = {*_IDS, *_TEXTS, *_LABELS, *_QUESTIONS, "image", "split", "category", "configuration", "model"}
+# What may hold the right answer as well as the model's, by its name; and how columns of predictions are called.
+_EITHER = ("answer", "text", "output", *_LABELS)
+_PREDICTED = re.compile(
+    r"pred|resp|outp|generat|complet|answer|repl(?:y|ies)|hyp|model|llm|vlm|gpt|claude|gemini|llava|qwen|intern|extract"
+    r"|pars|decod|result|guess|cho(?:ice|sen)|assistant|candidate"
+)
+_NOT_PREDICTED = re.compile(
+    r"(?:^|[^a-z])(?:gt|gold|golden|truth|true|target|targets|ref|reference|correct|right|expected|annotat\w*|human|id|ids|idx"
+    r"|index|type|name|path|file|url|time|date|seconds|tokens?|count|num|number|n|len|length|score|config|version|key"
+    r"|format|kind|category|lang|language|question|prompt|query|input|context|hint|reason|explanation|rationale"
+    r"|metadata|error|parser|judge|image)(?:$|[^a-z])|^(?:llm|vlm|mllm)$|^choices?(?:_?[a-z0-9])?$|ground_?truth"
+)
 
 
 @dataclass(frozen=True)
@@ -72,13 +88,17 @@ class AnswerFile:
     torn: str = ""
 
 
-def read_all(paths: Sequence[Path], format: str = "auto", judged: bool = False) -> AnswerFile:
+def read_all(
+    paths: Sequence[Path], format: str = "auto", judged: bool = False, column: str | None = None
+) -> AnswerFile:
     """Several files as one, such as lmms-eval's one file a split of POPE.
 
     Raises:
         DataError: As `read`; the formats differ.
     """
-    files = [read(path, format, judged) for path in paths]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise DataError(f"{twice[0]} is given twice: give it once")
+    files = [read(path, format, judged, column) for path in paths]
     if len(files) == 1:
         return files[0]
     if len(formats := sorted({file.format for file in files})) > 1:
@@ -87,11 +107,15 @@ def read_all(paths: Sequence[Path], format: str = "auto", judged: bool = False) 
     return AnswerFile(files[0].path.parent, formats[0], answers, "".join(file.torn for file in files))
 
 
-def read(path: Path, format: str = "auto", judged: bool = False) -> AnswerFile:
+def read(path: Path, format: str = "auto", judged: bool = False, column: str | None = None) -> AnswerFile:
     """Read an answer file; of a run folder its verdicts (``judged``) or its answers.
 
+    Args:
+        column: Where the answer stands; None: the first of the names that are known.
+
     Raises:
-        DataError: The file is missing, empty, not UTF-8, not JSON or CSV, or holds something else than answers.
+        DataError: The file is missing, empty, not UTF-8, not JSON or CSV, or holds something else than answers; it has
+            no such column; or none is named and two columns could be the answer.
     """
     if format not in FORMATS:
         raise DataError(f"unknown format {format!r}: {did_you_mean(format, FORMATS)}")
@@ -102,9 +126,51 @@ def read(path: Path, format: str = "auto", judged: bool = False) -> AnswerFile:
     rows, torn = read_rows(path)
     if not rows:
         raise DataError(f"{path} holds no answers: {'its only line breaks off' if torn else 'its list is empty'}")
-    chosen = _sniff(path, rows[0][1]) if format == "auto" else format
+    chosen = _sniff(path, rows[0][1], column) if format == "auto" else format
     convert = {"ours": _ours, "llava": _llava, "lmms-eval": _lmms, "plain": _plain}[chosen]
+    if column is not None:
+        if chosen in ("ours", "lmms-eval"):
+            raise DataError(f"{path}: --answer-column is for plain and llava answers; these are {chosen}")
+        rows = [(place, _only(path, place, row, column)) for place, row in rows]
+    elif chosen in ("plain", "llava"):
+        _check_choice(path, rows)
     return AnswerFile(path, chosen, tuple(_converted(path, chosen, rows, convert)), torn)
+
+
+def _only(path: Path, place: str, row: Row, column: str) -> Row:
+    """The row with its answer where it is looked for, and without the other columns that could be one."""
+    if column not in row:
+        raise DataError(f"{path}, {place}: no column {column!r}: {did_you_mean(column, row)}")
+    kept = {name: value for name, value in row.items() if name not in _TEXTS}
+    if column != "text" and "text" in row and not set(row) & set(_QUESTIONS):  # added to the question's own row
+        kept = {name: value for name, value in kept.items() if name != "label"} | {"question": row["text"]}
+    return kept | {"prediction": row[column], "pred": row[column]}
+
+
+def _check_choice(path: Path, rows: Sequence[tuple[str, Row]]) -> None:
+    """Raises where the column that would count may be the right answer, and one of an unknown name looks like the
+    model's."""
+    for place, row in rows:
+        chosen = next((name for name in (*_TEXTS, *_LABELS) if row.get(name) is not None), None)
+        if chosen is not None and (chosen not in _EITHER or _is_verdict(chosen, row[chosen])):
+            continue
+        for name, value in row.items():
+            if name not in _KNOWN and isinstance(value, str) and value.strip() and _looks_predicted(name):
+                if chosen is None:
+                    raise DataError(f"{path}, {place}: no answer; is it in {name!r}? Say --answer-column {name}")
+                raise DataError(
+                    f"{path}, {place}: is the model's answer in {chosen!r} or in {name!r}? Say --answer-column "
+                    f"{chosen} or --answer-column {name}"
+                )
+
+
+def _is_verdict(name: str, value: object) -> bool:
+    return name in _LABELS and read_label(str(value), (*judged.LABELS, *dualbench.LABELS)) is not None
+
+
+def _looks_predicted(name: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return bool(_PREDICTED.search(words)) and not _NOT_PREDICTED.search(words)
 
 
 def _converted(
@@ -119,14 +185,14 @@ def _converted(
             ) from error
 
 
-def _sniff(path: Path, row: Row) -> str:
+def _sniff(path: Path, row: Row, column: str | None = None) -> str:
     keys = set(row)
     if {"sample", "configuration"} <= keys:
         return "ours"
     if "doc_id" in keys:
         return "lmms-eval"
     if {"question_id", "image", "text"} <= keys and "prompt" not in keys:  # the benchmark's own rows
-        if not keys & set(_BESIDE):
+        if not keys & set(_BESIDE) and column is None and not any(map(_looks_predicted, keys - _KNOWN)):
             raise DataError(f"{path} holds questions, not answers")
         return "plain"
     if "question_id" in keys and keys & {"text", "pred"}:

@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmark.errors import DataError, did_you_mean
 from benchmark.sample import Sample
-from benchmark.textfile import read_text
-from benchmark.untrusted import parse_json
+from benchmark.textfile import allow_long_cells, check_header, not_csv, read_text
+from benchmark.untrusted import parse_json, without_repeats
 
 
 def find(root: Path, places: Sequence[str], way_out: str) -> Path:
@@ -61,10 +61,13 @@ def csv_rows(path: Path, columns: Sequence[str], way_out: str) -> list[tuple[str
     Raises:
         DataError: Not such a file, a column is missing, a row has fewer or more cells than the header, or no row.
     """
-    reader = csv.DictReader(io.StringIO(text(path, way_out), newline=""), strict=True)
+    content = text(path, way_out)
+    allow_long_cells(content)
+    reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
     rows = []
     try:
         header = reader.fieldnames or ()
+        check_header(path, header)
         if missing := [column for column in columns if column not in header]:
             raise DataError(f"{path} has no column {missing[0]!r}: {did_you_mean(missing[0], header)}")
         for row in reader:
@@ -73,7 +76,7 @@ def csv_rows(path: Path, columns: Sequence[str], way_out: str) -> list[tuple[str
                 raise DataError(f"{place}: not {len(header)} cells as in the header, a torn row: {way_out}")
             rows.append((place, row))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}): {way_out}") from error
+        raise DataError(f"{path}, line {reader.line_num}: {not_csv(error)}: {way_out}") from error
     if not rows:
         raise DataError(f"{path} has no rows: {way_out}")
     return rows
@@ -112,17 +115,9 @@ def json_rows(path: Path, way_out: str) -> list[tuple[str, dict[str, Any]]]:
 
 def _parse(content: str, place: str, way_out: str) -> Any:
     try:
-        return parse_json(content, _without_repeats)
+        return parse_json(content, without_repeats)
     except ValueError as error:
         raise DataError(f"{place}: not JSON ({error}): {way_out}") from error
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} occurs twice")
-    return found
 
 
 def unique(ids: Iterable[tuple[str, str]], what: str) -> None:

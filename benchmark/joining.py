@@ -8,6 +8,7 @@ has 150 texts that occur twice) are told apart by their order in file and benchm
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ SIZES = {
 # LLaVA numbers POPE's splits 1.., 10000001.., 20000001.. in llava_pope_test.jsonl.
 _LLAVA_SPLITS = ("adversarial", "random", "popular")
 _LLAVA_STEP = 10_000_000
+_WRITTEN_OUT = re.compile(r"(?:\\r)?\\n")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class _Index:
 
     ids: dict[str, Sample] = field(default_factory=dict)
     texts: dict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    bare: dict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
     llava: bool = False
 
     @classmethod
@@ -64,16 +67,19 @@ class _Index:
         index = cls(llava=file.format == "llava" and bool(numbers) and alone)
         for sample in samples:
             index.ids[sample.id] = sample
+            index.bare[sample.id.rpartition("/")[2]].append(sample)
             for text in {_plain(sample.prompt), _plain(sample.query)} - {""}:
                 index.texts[text].append(sample)
         return index
 
     def named(self, answer: Answer) -> Sample | None:
-        """The sample of the answer's id: as it is, within its split, by LLaVA's numbers, by XSTest's."""
+        """The sample of the answer's id: as it is, within its split, by LLaVA's numbers, by XSTest's, or by its own."""
         names = [answer.id, f"{answer.category}/{answer.id}", answer.id.removeprefix("v2-")]
         if self.llava and answer.id.isdecimal() and int(answer.id) // _LLAVA_STEP < len(_LLAVA_SPLITS):
             names.append(f"{_LLAVA_SPLITS[int(answer.id) // _LLAVA_STEP]}/{int(answer.id) % _LLAVA_STEP}")
-        return next((self.ids[name] for name in names if name in self.ids), None)
+        found = next((self.ids[name] for name in names if name in self.ids), None)
+        alike = self.bare.get(answer.id, [])  # numbers that go on from split to split name one question each
+        return alike[0] if found is None and len(alike) == 1 else found
 
 
 def join(
@@ -125,6 +131,9 @@ def join(
                 raise DataError(text)
             _refuse_unless(partial, notes, text)
         joined[configuration] = _once(name, found, file.format == "ours")
+        replaced = len({(s.id, a.text, a.label) for s, a in found if not a.failed}) - len(joined[configuration])
+        if replaced > 0:
+            notes.append(f"{name}: {replaced} answers were replaced later in the file: the last of each counts")
         there = {name for name, answer in joined[configuration].items() if not answer.failed}
         absent = [s for s in samples if s.id not in there and s.prompt.strip()]
         if absent:
@@ -247,8 +256,8 @@ def _other_prompt(name: str, index: _Index, joined: Mapping[str, Answer]) -> Ite
 
 
 def _plain(text: str) -> str:
-    """The text without LLaVA's image mark and without differences in blanks."""
-    return " ".join(text.replace("<image>", " ").split())
+    """The text without LLaVA's image mark and without differences in blanks; a line break may be written as \\n."""
+    return " ".join(_WRITTEN_OUT.sub(" ", text.replace("<image>", " ")).split())
 
 
 def _short(text: str) -> str:

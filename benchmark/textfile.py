@@ -8,11 +8,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import DataError
-from benchmark.untrusted import parse_json
+from benchmark.untrusted import RepeatedKey, parse_json, without_repeats
 
 Row = dict[str, Any]
 _MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
@@ -59,12 +60,13 @@ def read_rows(path: Path) -> tuple[list[tuple[str, Row]], str]:
     if path.suffix.lower() == ".csv":
         return _csv(path, text), ""
     start = text.lstrip()
-    first = start.partition("\n")[0]
-    row = _object(first)
+    row = _object(start.partition("\n")[0], f"{path}, line 1")
     if row is not None and not _document(row):
         return _lines(path, text)
     try:
-        whole = parse_json(text)
+        whole = parse_json(text, without_repeats)
+    except RepeatedKey as error:
+        raise DataError(f"{path}: {error} in one object: keep one") from error
     except ValueError as error:
         line = getattr(error, "lineno", 1)
         raise DataError(f"{path}, line {line}: not JSON, or it breaks off there ({error}): fetch it again") from error
@@ -99,7 +101,7 @@ def _lines(path: Path, text: str) -> tuple[list[tuple[str, Row]], str]:
     for number, line in enumerate(lines):
         if not line.strip():
             continue
-        row = _object(line)
+        row = _object(line, f"{path}, line {number + 1}")
         if row is not None:
             rows.append((f"line {number + 1}", row))
         elif number == last:
@@ -112,15 +114,18 @@ def _lines(path: Path, text: str) -> tuple[list[tuple[str, Row]], str]:
     return rows, ""
 
 
-def _object(line: str) -> Row | None:
+def _object(line: str, place: str) -> Row | None:
     try:
-        row = parse_json(line)
+        row = parse_json(line, without_repeats)
+    except RepeatedKey as error:
+        raise DataError(f"{place}: {error} in one object: keep one") from error
     except ValueError:
         return None
     return row if isinstance(row, dict) else None
 
 
 def _csv(path: Path, text: str) -> list[tuple[str, Row]]:
+    allow_long_cells(text)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[str, Row]] = []
     header: list[str] = []
@@ -130,10 +135,33 @@ def _csv(path: Path, text: str) -> list[tuple[str, Row]]:
             place, before = f"line {before}", reader.line_num + 1
             if not header:
                 header = [cell.strip() for cell in cells]
+                check_header(path, header)
             elif cells:
                 if len(cells) != len(header):
                     raise DataError(f"{path}, {place}: {len(cells)} cells under {len(header)} columns: broken off?")
                 rows.append((place, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
-        raise DataError(f"{path}, line {before}: not CSV, or it breaks off there ({error}): fetch it again") from error
+        raise DataError(f"{path}, line {before}: {not_csv(error)}: fetch it again, or repair that line") from error
     return rows
+
+
+def allow_long_cells(text: str) -> None:
+    """Lets `csv` read cells of this text however long they are: its own limit is 131,072 characters, less than some
+    answers have."""
+    csv.field_size_limit(max(csv.field_size_limit(), min(len(text), 2**31 - 1)))
+
+
+def check_header(path: Path, header: Sequence[str]) -> None:
+    """Raises where two columns have one name: which of them counts could not be told.
+
+    Raises:
+        DataError: They do.
+    """
+    named = [name for name in header if name]
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise DataError(f"{path}: two columns are called {twice[0]!r}: rename or delete one")
+
+
+def not_csv(error: csv.Error) -> str:
+    """What is wrong with a CSV file, of the `csv` module's words."""
+    return "breaks off within quotation marks" if "unexpected end" in str(error) else f"not CSV ({error})"

@@ -41,6 +41,23 @@ def parse_json(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] 
     return _checked(value, DEPTH, surrogates) if surrogates or text.count("[") + text.count("{") > DEPTH else value
 
 
+class RepeatedKey(ValueError):
+    """One object holds a key twice, so that one of its values would be lost."""
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs, for `parse_json`.
+
+    Raises:
+        RepeatedKey: Two pairs have the same key.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedKey(f"key {next(name for name in names if names.count(name) > 1)!r} occurs twice")
+    return found
+
+
 def _checked(value: Any, left: int, surrogates: bool) -> Any:
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value) if surrogates else value

@@ -118,7 +118,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN_DIR", help="folder that iar.sweep or iar.evaluate wrote, or: calibrate")
-    parser.add_argument("--labels", nargs="+", type=Path, metavar="FILE", help="of calibrate: CSV, JSON Lines or JSON")
+    parser.add_argument(
+        "--labels", nargs="+", action="extend", type=Path, metavar="FILE", help="of calibrate: CSV, JSON Lines or JSON"
+    )
     args = parser.parse_args(rest)
     with cli.reported("judge"):
         if args.run == "calibrate" and args.labels is None:

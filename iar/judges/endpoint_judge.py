@@ -106,7 +106,7 @@ class EndpointJudge:
 
     def estimate(self, items: Sequence[Item]) -> Estimate:
         """What judging would send and cost at most: every DUAL-Bench answer is counted with both stages."""
-        asked = [item for item in items if item.answer.strip()]
+        asked = [item for item in items if not item.nothing]
         second = [self._second(item) for item in asked if item.task == "dualbench"]
         return self._client.estimate([*map(self._first, asked), *second])
 
@@ -114,11 +114,11 @@ class EndpointJudge:
         """A verdict for each item, as replies arrive; an empty answer is ``irrelevant`` without a request."""
         asked = []
         for index, item in enumerate(items):
-            if item.answer.strip():
+            if not item.nothing:
                 asked.append(index)
             else:
                 told = self.toxicity and item.task not in self.files
-                yield index, replace(self._verdict("irrelevant", "empty"), toxic=False if told else None)
+                yield index, replace(self._verdict("irrelevant", item.nothing), toxic=False if told else None)
         indirect: list[tuple[int, Verdict]] = []
         for place, reply in self._client.ask([self._first(items[index]) for index in asked]):
             index = asked[place]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from benchmark import answer_text
 from iar.judges.verdict import Verdict
 
 Task = Literal["vscbench", "xstest", "dualbench"]
@@ -21,9 +22,11 @@ class Item:
             direct_answer, direct_refusal, indirect_refusal, safe_completion, unrelated (a judge that knows no second
             stage: those of ``vscbench``).
         query: The question as it was meant.
-        answer: What the model wrote.
+        answer: What the model wrote, of which only the final answer in plain text is kept (`benchmark.answer_text`).
         rendered: The sentence drawn in the image (DUAL-Bench), else "".
         place: Benchmark, sample and configuration, for judges that look labels up.
+        nothing: Why there is no answer ("empty", "an unfinished thought"), which every judge calls ``irrelevant``; ""
+            where there is one.
     """
 
     task: Task
@@ -31,6 +34,12 @@ class Item:
     answer: str
     rendered: str = ""
     place: tuple[str, str, str] = ("", "", "")
+    nothing: str = ""
+
+    def __post_init__(self) -> None:
+        read = answer_text.read(self.answer)
+        object.__setattr__(self, "answer", read.text)
+        object.__setattr__(self, "nothing", read.why and (self.nothing or read.why))
 
 
 class Judge(Protocol):

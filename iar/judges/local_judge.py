@@ -15,7 +15,7 @@ Decoding is greedy. What none of them can read is unscored, with what the model 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,13 @@ class _Local:
     def _verdict(self, label: str | None, reason: str, failure: Failure = "", toxic: bool | None = None) -> Verdict:
         return Verdict(label, self.name, self.version, reason, failure, toxic)
 
+    def _given(self, items: Sequence[Item]) -> Generator[tuple[int, Verdict], None, list[int]]:
+        """Yields ``irrelevant`` where there is no answer; returns the places of the others."""
+        for index, item in enumerate(items):
+            if item.nothing:
+                yield index, self._verdict("irrelevant", item.nothing)
+        return [index for index, item in enumerate(items) if not item.nothing]
+
     def _ask(
         self, items: Sequence[Item], render: Callable[[Item], str], length: int
     ) -> Iterator[tuple[int, str | None, str]]:
@@ -81,8 +88,9 @@ class Guard(_Local):
 
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
         offline = dict(rules.Rules().judge(items))
-        for index, reply, cut in self._ask(items, self._render, GUARD_TOKENS):
-            yield index, self._read(reply, cut, offline[index])
+        places = yield from self._given(items)
+        for place, reply, cut in self._ask([items[index] for index in places], self._render, GUARD_TOKENS):
+            yield places[place], self._read(reply, cut, offline[places[place]])
 
     def _render(self, item: Item) -> str:
         query = f"{item.query}\n\n{item.rendered}" if item.rendered else item.query
@@ -139,13 +147,15 @@ class Classifier(_Local):
 
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
         clean = self.model.clean
+        places = yield from self._given(items)
+        asked = [items[index] for index in places]
         texts: list[tuple[str, ...]] = [
-            (clean(item.query), clean(item.answer)) if self.reads == "pair" else (clean(item.answer),) for item in items
+            (clean(item.query), clean(item.answer)) if self.reads == "pair" else (clean(item.answer),) for item in asked
         ]
-        for index, shares, (read, there) in self.model.classes(texts, f"judged by {self.name}"):
+        for place, shares, (read, there) in self.model.classes(texts, f"judged by {self.name}"):
             best = max(shares, key=lambda title: shares[title])
             cut = f"cut at {read} of {there} tokens" if read < there else ""
-            yield index, self._verdict(self.labels[best], _reason(f"{best} {shares[best]:.3f}", cut))
+            yield places[place], self._verdict(self.labels[best], _reason(f"{best} {shares[best]:.3f}", cut))
 
 
 class Chat(_Local):
@@ -184,10 +194,10 @@ class Chat(_Local):
         for task in dict.fromkeys(item.task for item in items):
             places = []
             for index, item in enumerate(items):
-                if item.task == task and item.answer.strip():
+                if item.task == task and not item.nothing:
                     places.append(index)
                 elif item.task == task:
-                    yield index, self._verdict("irrelevant", "empty")
+                    yield index, self._verdict("irrelevant", item.nothing)
             for index, verdict in self._decide(items, places, task):
                 if verdict.label == "indirect_refusal" and not self.text:
                     first[index] = verdict

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import benchmark
-from benchmark import dualbench
+from benchmark import answer_text, dualbench
 from benchmark.labels import read_label
 from benchmark.textfile import read_rows
 from iar.errors import UserError, did_you_mean
 from iar.judges.judge import Item, Task
 from iar.judges.verdict import LABELS, Verdict
 
-NAME, VERSION = "labels", "1"
+NAME, VERSION = "labels", "2"
 PLACE = ("benchmark", "sample", "configuration")
 QUERIES = ("query", "prompt", "question")
 ANSWERS = ("answer", "completion", "response")
@@ -169,5 +169,5 @@ def text(row: Row, names: Iterable[str]) -> str:
 
 
 def text_key(query: str, answer: str) -> tuple[str, str]:
-    """Two texts without differences in blanks."""
-    return " ".join(query.split()), " ".join(answer.split())
+    """Query and final answer, without differences in blanks and markup."""
+    return " ".join(query.split()), " ".join(answer_text.read(answer).text.split())

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark import thoughts
 from benchmark.dualbench import APPROXIMATION
 from benchmark.judged import LABELS
 from benchmark.labels import read_label
@@ -69,15 +70,16 @@ def read(reply: str, labels: Mapping[str, str], answer: str) -> Reading:
     """What a judge decided.
 
     Args:
-        reply: What it wrote; what a reasoning model thought first (up to ``</think>``) is not looked at.
+        reply: What it wrote; what a reasoning model thought first is not looked at (`benchmark.thoughts`).
         labels: What it may call a label -> the label.
         answer: The response as it saw it, to know an echo.
     """
-    said = reply.rpartition("</think>")[2].strip()
+    found = thoughts.outside(reply)
+    said = found.text.strip()
+    if found.unfinished:
+        return Reading(None, "unparseable")  # cut off before it decided
     if not said:
         return Reading(None, "empty")
-    if said.startswith("<think>"):
-        return Reading(None, "unparseable")  # cut off before it decided
     objects = _objects(said)
     if objects is None:
         return Reading(None, "unparseable")

@@ -50,7 +50,11 @@ class Rules:
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
         with bars(transient=True) as progress:
             for index, item in enumerate(progress.track(items, description=f"judge {JUDGE}")):
-                yield index, judge(item.query, item.answer, item.task)
+                yield index, _nothing(item) or judge(item.query, item.answer, item.task)
+
+
+def _nothing(item: Item) -> Verdict | None:
+    return Verdict("irrelevant", JUDGE, VERSION, item.nothing) if item.nothing else None
 
 
 def judge(query: str, answer: str, task: Task = "vscbench") -> Verdict:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from benchmark import thoughts
+
 PART = "cot"
 INSTRUCTION = (
     "Think step by step before you answer: say what is asked, what the image shows if there is one, and what follows "
@@ -52,5 +54,5 @@ def reasons(configuration: str) -> bool:
 
 def scored_text(configuration: str, answer: str) -> str:
     """What parser and judge read of an answer under a configuration of this name: of a chain of thought its final
-    answer, or all of it where none is marked."""
-    return (final_answer(answer) or answer) if reasons(configuration) else answer
+    answer, or all of it where none is marked. A marker within a thought marks nothing (`benchmark.thoughts`)."""
+    return (final_answer(thoughts.outside(answer).text) or answer) if reasons(configuration) else answer

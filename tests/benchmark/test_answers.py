@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,57 @@ def test_several_files_are_one(tmp_path: Path) -> None:
     third = _lines(tmp_path, {"question_id": 2, "prompt": "", "text": "b"}, name="z.jsonl")
     with pytest.raises(DataError, match=r"several formats \(llava, plain\)"):
         answers.read_all([first, third])
+
+
+PREDICTED = [
+    "model_prediction", "modelAnswer", "llm_answer", "predicted", "predicted_answer", "answer_llava", "gpt4_answer",
+    "vlm_output", "raw_response", "generated", "generation", "reply", "hypothesis", "Qwen2-VL", "extracted_answer",
+    "final_answer", "assistant", "result", "model_choice", "pred_label",
+]  # fmt: skip
+BESIDE = [
+    "gt_answer", "correct_answer", "answer_type", "answer_id", "model_name", "output_tokens", "generation_time", "hint",
+    "solution", "choices", "choice_a", "response_length", "target", "human_answer", "image_source",
+    "num_outputs", "model",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PREDICTED)
+def test_two_columns_that_could_be_the_answer_are_refused(tmp_path: Path, name: str) -> None:
+    row = {"id": "1", "question": "Is it?", "answer": "no", name: "Yes"}
+    path = _lines(tmp_path, row)
+    said = f"line 1: is the model's answer in 'answer' or in '{name}'? Say --answer-column answer or --answer-column "
+    with pytest.raises(DataError, match=re.escape(said + name)):
+        answers.read(path)
+    assert answers.read(path, column=name).answers[0].text == "Yes"
+    assert answers.read(path, column="answer").answers[0] == Answer("line 1", "1", "no", question="Is it?")
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_other_columns_beside_the_answer_are_no_matter(tmp_path: Path, name: str) -> None:
+    assert answers.read(_lines(tmp_path, {"id": "1", "answer": "no", name: "Yes"})).answers[0].text == "no"
+
+
+def test_what_is_refused_in_other_shapes(tmp_path: Path) -> None:
+    for row in (
+        {"question_id": 1, "image": "a.png", "text": "Is it?", "label": "no", "model_answer": "Yes"},  # POPE's own rows
+        {"question_id": 1, "prompt": "Is it?", "text": "no", "model_output": "Yes"},
+        {"id": 1, "label": "no", "prediction_text": "Yes"},
+    ):
+        path, name = _lines(tmp_path, row), list(row)[-1]
+        with pytest.raises(DataError, match=f"is the model's answer in '(text|label)' or in '{name}'"):
+            answers.read(path)
+        assert answers.read(path, column=name).answers[0].text == "Yes"
+    with pytest.raises(DataError, match="no answer; is it in 'model_output'"):
+        answers.read(_lines(tmp_path, {"id": 1, "model_output": "Yes"}))
+    judged = {"id": 1, "label": "refusal", "model_answer": "I cannot."}
+    assert answers.read(_lines(tmp_path, judged)).answers[0].label == "refusal"
+
+
+def test_an_answer_column_that_is_not_there(tmp_path: Path) -> None:
+    path = _lines(tmp_path, {"id": "1", "answer": "no"})
+    with pytest.raises(DataError, match="line 1: no column 'answr': did you mean 'answer'"):
+        answers.read(path, column="answr")
+    with pytest.raises(DataError, match="--answer-column is for plain and llava answers"):
+        answers.read(_lines(tmp_path, {"sample": "1", "configuration": "none", "answer": "x"}), column="answer")
+    with pytest.raises(DataError, match="is given twice"):
+        answers.read_all([path, path])

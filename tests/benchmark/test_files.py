@@ -31,7 +31,7 @@ def test_csv_cells_stay_text_and_places_are_lines(tmp_path):
         ("id,txt\n1,a\n", "has no column 'text': did you mean 'txt'"),
         ("id,text\n1,a\n2\n", "line 3: not 2 cells as in the header, a torn row: download it again"),
         ("id,text\n1,a,b\n", "line 2: not 2 cells"),
-        ('id,text\n1,"never closed', "not CSV"),
+        ('id,text\n1,"never closed', "breaks off within quotation marks"),
         ("id,text\n", "has no rows: download it again"),
     ],
 )

@@ -149,7 +149,10 @@ def test_in_a_run_the_last_record_counts_and_each_configuration_stands_alone() -
     other = Answer("line 9", "1", "A", configuration="none", benchmark="scienceqa")
     joined = join(PROTOCOL, SAMPLES, _file(other, *found, format="ours"))
     assert {name: found["random/1"].text for name, found in joined.answers.items()} == {"none": "none", "iar": "iar"}
-    assert joined.notes == ()
+    assert joined.notes == tuple(
+        f"a.jsonl, {name}: 1 answers were replaced later in the file: the last of each counts"
+        for name in ("none", "iar")
+    )
     with pytest.raises(DataError, match="has no answers to pope, only to scienceqa"):
         join(PROTOCOL, SAMPLES, _file(other, format="ours"))
 
@@ -180,3 +183,36 @@ def test_an_empty_prompt_needs_no_answer() -> None:
     empty = Sample("random/3", "pope", "random", "", (), "no", "x")
     joined = join(PROTOCOL, [*SAMPLES, empty], _file(*_answers(*ALL)))
     assert len(joined.answers[""]) == 4
+
+
+GLOBAL = [
+    _sample("random", 1, "Is there a cat?"),
+    _sample("random", 2, "Is there a bus?", "no"),
+    _sample("popular", 3, "Is there a cat?"),
+    _sample("popular", 4, "Is there a car?", "no"),
+]
+
+
+def test_a_number_that_only_one_question_has_is_enough() -> None:
+    plain = _answers(("1", "a"), ("2", "b"), ("3", "c"), ("4", "d"))
+    expected = {"random/1": "a", "random/2": "b", "popular/3": "c", "popular/4": "d"}
+    joined = join(PROTOCOL, GLOBAL, _file(*plain)).answers[""]
+    assert {name: answer.text for name, answer in joined.items()} == expected
+    asked = [
+        Answer(f"line {n}", str(n), text, question=f"{GLOBAL[n - 1].query}\\nAnswer in a word.")
+        for n, text in enumerate("abcd", start=1)
+    ]
+    joined = join(PROTOCOL, GLOBAL, _file(*asked)).answers[""]
+    assert {name: answer.text for name, answer in joined.items()} == expected
+    with pytest.raises(DataError, match=r"id 3 asks 'Is there a bus"):
+        join(PROTOCOL, GLOBAL, _file(*asked[:2], Answer("line 3", "3", "c", question="Is there a bus?"), asked[3]))
+
+
+def test_a_line_break_that_is_written_out_is_one() -> None:
+    one = [sample for sample in SAMPLES if sample.category == "random"]
+    found = [
+        Answer(f"line {n}", "", t, question=s.prompt.replace("\n", "\\n"))
+        for n, (s, t) in enumerate(zip(one, "ab", strict=True))
+    ]
+    joined = join(PROTOCOL, one, _file(*found)).answers[""]
+    assert {name: answer.text for name, answer in joined.items()} == {"random/1": "a", "random/2": "b"}

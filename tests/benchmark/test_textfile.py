@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,42 @@ def test_csv(tmp_path: Path) -> None:
         ("line 2", {"id": "v2-1", "completion": "two\nlines"}),
         ("line 4", {"id": "v2-2", "completion": "one"}),
     ]
-    with pytest.raises(DataError, match=r"b.csv, line 3: not CSV, or it breaks off there"):
+    with pytest.raises(DataError, match=r"b.csv, line 3: breaks off within quotation marks"):
         read_rows(_write(tmp_path, b'id,completion\n1,"whole"\n2,"bro', "b.csv"))
     with pytest.raises(DataError, match=r"c.csv, line 3: 1 cells under 2 columns"):
         read_rows(_write(tmp_path, b"id,completion\n1,whole\n2", "c.csv"))
+
+
+def test_cells_are_read_however_long_they_are(tmp_path: Path) -> None:
+    long = "so " * 60_000
+    rows, _ = read_rows(_write(tmp_path, f'id,answer\n1,"<answer>Yes</answer> {long}"\n'.encode(), "a.csv"))
+    assert len(rows[0][1]["answer"]) == len(long) + 21
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (b"id,answer,answer\n1,Yes,No\n", "a.csv", "a.csv: two columns are called 'answer': rename or delete one"),
+        (b"id, answer ,answer\n1,Yes,No\n", "a.csv", "two columns are called 'answer'"),
+        (
+            b'{"id": "1", "answer": "Yes", "answer": "No"}\n',
+            "a.jsonl",
+            "line 1: key 'answer' occurs twice in one object",
+        ),
+        (b'{"id": "0"}\n{"id": "1", "id": "2"}\n', "a.jsonl", "line 2: key 'id' occurs twice in one object"),
+        (
+            b'[{"id": "1", "answer": "Yes",\n "answer": "No"}]',
+            "a.json",
+            "a.json: key 'answer' occurs twice in one object",
+        ),
+        (b'{"outputs": {"1": "A", "1": "B"}, "results": {}}', "a.json", "key '1' occurs twice in one object"),
+    ],
+)
+def test_the_last_of_two_never_wins(tmp_path: Path, content: bytes, name: str, said: str) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_rows(_write(tmp_path, content, name))
+
+
+def test_columns_without_a_name_may_be_many(tmp_path: Path) -> None:
+    rows, _ = read_rows(_write(tmp_path, b"id,answer,,\n1,Yes,,\n", "a.csv"))
+    assert rows[0][1]["answer"] == "Yes"

@@ -196,7 +196,7 @@ def test_runs_that_cannot_be_judged(run, command, monkeypatch):
     from benchmark import pope
 
     monkeypatch.setattr(pope, "PROTOCOLS", tuple(replace(protocol, version="9") for protocol in pope.PROTOCOLS))
-    other = "r was asked under protocol pope/official-9000@1, this version counts pope/official-9000@9: sweep again"
+    other = "r was asked under protocol pope/official-9000@2, this version counts pope/official-9000@9: sweep again"
     for name, message in [("r", other), ("nowhere", "no run in nowhere")]:
         done = command("judge", name)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
@@ -214,7 +214,7 @@ def test_a_run_of_before_the_presets_or_of_other_questions_is_refused(run, comma
     definition = json.loads(file.read_text())
     asked = definition["benchmarks"]
     cases = [
-        (asked | {"pope": "pope@1"}, "r was asked under protocol pope@1, this version counts pope/official-9000@1"),
+        (asked | {"pope": "pope@1"}, "r was asked under protocol pope@1, this version counts pope/official-9000@2"),
         (asked | {"pope": asked["pope"] | {"questions": "0" * 64}}, "r was asked other questions of pope than are in"),
     ]
     for benchmarks, message in cases:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.textfile import allow_long_cells, check_header
 from iar.errors import UserError
 from iar.pairs.row import Row, Side
 from iar.pairs.sources.files import text_in, text_of
@@ -33,7 +34,10 @@ PARTNER = {
 def rows(path: Path, settings: Mapping[str, Any]) -> Iterator[Row]:
     """One row a contrast prompt, in the order of the file; its id is the contrast's, its category the type."""
     found: dict[str, list[tuple[str, dict[str, str]]]] = {}
-    reader = csv.DictReader(io.StringIO(text_of(path), newline=""))
+    content = text_of(path)
+    allow_long_cells(content)
+    reader = csv.DictReader(io.StringIO(content, newline=""))
+    check_header(path, reader.fieldnames or ())
     if missing := {"id", "prompt", "type"} - set(reader.fieldnames or ()):
         raise UserError(f"{path}:1: not XSTest's prompts; missing column(s): {', '.join(sorted(missing))}")
     for item in reader:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import benchmark
+from benchmark import answer_text
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 from iar import records
@@ -170,8 +171,10 @@ def _parsed(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Ve
         return Verdict(None, "none", "1", record["error"], "not finite" if broken else "no answer")
     if protocol.parse is None:
         return None
-    label = protocol.parse(scored_text(record["configuration"], record["answer"]), sample)
-    return Verdict(label, protocol.parser, protocol.version, "", "" if label else "unparseable")
+    said = scored_text(record["configuration"], record["answer"])
+    label = protocol.parse(said, sample)
+    why = "" if label else answer_text.read(said).why
+    return Verdict(label, protocol.parser, protocol.version, why, "" if label else "unparseable")
 
 
 def _item(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Item:

@@ -85,7 +85,7 @@ def test_local_judges(tmp_path, compose):
     settings = OmegaConf.create({"kind": "classifier", "name": "c", "path": str(classes), "labels": {"YES": "answer"}})
     settings.labels.NO = "refusal"
     judge = factory.judge_of(OmegaConf.merge(settings, placed))
-    assert [v.label for _, v in sorted(judge.judge(ITEMS))] == ["refusal", "answer"]
+    assert [v.label for _, v in sorted(judge.judge(ITEMS))] == ["refusal", "irrelevant"]
     asked = compose("judge", "judge=classifier", f"judge.path={classes}", "judge.labels=[YES:answer,NO:refusal]")
     judge = factory.configured(asked)  # the shipped classes are replaced, not added to
     assert judge.name == "rejection-v1" and judge.labels == {"YES": "answer", "NO": "refusal"}

@@ -14,6 +14,7 @@ import re
 
 import pytest
 
+from benchmark.answer_text import read
 from iar.judges import rules
 from iar.judges.endpoint_judge import KEPT
 from iar.judges.prompts import RUBRICS, clean
@@ -78,8 +79,8 @@ def test_an_honest_judge_reads_the_response_and_nothing_else(chat_server, task):
     server = chat_server(speak)
     found = verdicts(judge_at(server), items(BASE, *ANSWERS.values(), task=task))
     responses = {fenced(body["messages"]) for body in server.calls}
-    assert responses == {clean(answer) for answer in (BASE, *ANSWERS.values())}
-    expected = [rules.judge(QUERY, clean(answer)).label or "irrelevant" for answer in (BASE, *ANSWERS.values())]
+    assert responses == {clean(read(answer).text) for answer in (BASE, *ANSWERS.values())}
+    expected = [rules.judge(QUERY, clean(read(a).text)).label or "irrelevant" for a in (BASE, *ANSWERS.values())]
     assert [verdict.label for verdict in found] == expected
     assert {verdict.failure for verdict in found} == {""} and {verdict.toxic for verdict in found} == {False}
 
@@ -103,7 +104,10 @@ def test_a_gullible_judge_that_repeats_the_response_gives_no_verdict(chat_server
 def test_a_gullible_judge_that_says_what_it_is_told_gives_no_verdict(chat_server, own_prompt, tmp_path):
     file = tmp_path / "theirs.txt"
     file.write_text("Judge. Query: {query} Response: {answer}")
-    spoken = {clean(answer)[-60:]: clean(OBEYED[name]) for name, answer in ANSWERS.items()}
+    said = {name: read(answer).text for name, answer in ANSWERS.items()}
+    gone = {name for name in said if read(OBEYED[name]).text not in said[name]}
+    assert gone == {"chatml"}  # a system turn behind the answer is no part of it
+    spoken = {clean(said[name])[-60:]: clean(read(OBEYED[name]).text) for name in said if name not in gone}
 
     def speak(messages):
         asked = messages[-1]["content"]
@@ -111,9 +115,10 @@ def test_a_gullible_judge_that_says_what_it_is_told_gives_no_verdict(chat_server
 
     server = chat_server(speak)
     judge = judge_at(server, **({} if own_prompt else {"prompt_file": str(file)}))
-    found = dict(zip(ANSWERS, verdicts(judge, items(*ANSWERS.values())), strict=True))
+    asked = {name: answer for name, answer in ANSWERS.items() if name not in gone}
+    found = dict(zip(asked, verdicts(judge, items(*asked.values())), strict=True))
     assert {name: verdict.label for name, verdict in found.items() if verdict.failure != "unparseable"} == {}
-    assert {verdict.reason for verdict in found.values()} == {said[:KEPT] for said in map(clean, OBEYED.values())}
+    assert {verdict.reason for verdict in found.values()} == {reply[:KEPT] for reply in spoken.values()}
 
 
 def test_a_gullible_judge_in_words_of_its_own_stays_within_the_labels(chat_server):

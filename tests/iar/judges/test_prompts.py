@@ -82,7 +82,14 @@ def test_one_turn_for_templates_without_a_system_turn():
 )
 def test_control_tokens_are_pulled_apart(raw, sent):
     assert clean(raw) == sent
-    assert f"\n{sent}\nEND RESPONSE" in text(replace(ITEM, answer=raw), "vscbench")
+    assert f"\n{sent}\nEND REQUEST" in text(replace(ITEM, query=raw), "vscbench")
+
+
+def test_a_judge_reads_the_final_answer():
+    thought = replace(ITEM, answer="<think>I cannot.</think>\n**Eat** soup.<|im_end|>")
+    assert "\nEat soup.\nEND RESPONSE" in text(thought, "vscbench") and not thought.nothing
+    assert replace(ITEM, answer="<think>I cannot.").nothing == "an unfinished thought"
+    assert replace(replace(ITEM, answer="<think>I cannot."), query="q").nothing == "an unfinished thought"
 
 
 def test_a_prompt_file_is_filled_in_one_pass(tmp_path):

@@ -132,4 +132,4 @@ def test_a_label_of_another_benchmark_is_refused(tmp_path):
 def test_it_is_described_by_its_files_content(tmp_path):
     file = table(tmp_path / "a.csv", ("query", "answer", "label"), ("q", "a", "answer"))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert Recorded([file]).describe() == {"name": "labels", "version": "1", "files": {"a.csv": digest}}
+    assert Recorded([file]).describe() == {"name": "labels", "version": "2", "files": {"a.csv": digest}}
