@@ -120,13 +120,13 @@ def measure(
         again = plainly(batch_size)
         for protocol, samples in protocols:
             length = prompts.length(cfg, protocol, configuration)
-            for found in again.run(samples, [configuration], length):
-                place = protocol.benchmark, found.sample.id
-                record = {"configuration": configuration.name, "answer": found.answer, "error": found.error}
+            for one in again.run(samples, [configuration], length):
+                place = protocol.benchmark, one.sample.id
+                record = {"configuration": configuration.name, "answer": one.answer, "error": one.error}
                 if place in recorded:
                     answers.setdefault(place, {"run": recorded[place]})[way] = record
-    found = _floor(run, protocols, answers, configuration, by) | {"dtype": dtype, "batch_size": int(cfg.batch_size)}
-    _write(run.path, NoiseFloor(**found))
+    found = _floor(run, protocols, answers, configuration, by)
+    _write(run.path, NoiseFloor(dtype=dtype, batch_size=int(cfg.batch_size), **found))
 
 
 def read(folder: Path) -> NoiseFloor | None:
