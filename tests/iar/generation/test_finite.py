@@ -39,7 +39,8 @@ def vectors(dtype: str) -> dict[str, VectorSet]:
     found = torch.randn(6, 32, generator=torch.Generator().manual_seed(2)) * 4
     found[3] = found[5] = 0
     found[3, 7] = found[5, 7] = 0.6 * torch.finfo(getattr(torch, dtype)).max
-    return {SOURCE: VectorSet(found, *[torch.ones(6)] * 4, header={"tokens": "mean"})}
+    ones = torch.ones(6)
+    return {SOURCE: VectorSet(found, ones, ones, ones, ones, header={"tokens": "mean"})}
 
 
 def poison(positions: Any) -> Configuration:
@@ -103,10 +104,10 @@ def test_the_others_are_bit_by_bit_those_of_a_run_without_it(
         assert one.error is None and one.key
     assert len({g.answer for g in alone}) > 3  # they are not all the same
     assert all(map(bool, map(torch.all, map(finite, theirs)))) and within(theirs, ours)
-    for one in samples:
-        broken = by_place[one.id, bad]
+    for asked in samples:
+        broken = by_place[asked.id, bad]
         assert (broken.answer, broken.tokens, broken.error) == ("", 0, REASON)
-        assert broken.key and broken.key != by_place[one.id, SOUND[1]].key
+        assert broken.key and broken.key != by_place[asked.id, SOUND[1]].key
 
 
 @pytest.mark.parametrize("sharing", ["auto", "plain"])
@@ -125,7 +126,7 @@ def test_answers_under_it_that_are_sound_are_kept(
 
 def test_a_model_that_is_no_number_at_all_answers_nothing(tiny_folder: Path, samples: list[Sample]) -> None:
     loaded = load(tiny_folder)
-    loaded.model.get_input_embeddings().weight.data.fill_(torch.inf)  # type: ignore[operator, union-attr]
+    loaded.model.get_input_embeddings().weight.data.fill_(torch.inf)  # type: ignore[operator]
     found = list(Engine(loaded, vectors("float32")).run(samples, SOUND[:2], 3))
     assert [g.error for g in found] == [REASON] * 8
 

@@ -61,7 +61,7 @@ def test_revise_refuses_it(model: Callable[[str], LoadedModel], vectors: VectorS
     loaded = model("float16")
     for asked in (loaded, loaded.model):
         with pytest.raises(UserError, match=r"'iar-L2-x100000': its largest element at layer 2 is .*float16 ends"):
-            revise(asked, vectors, layers=[[1], [2]], strength=[1.0, 1e5]).__enter__()  # type: ignore[arg-type]
+            revise(asked, vectors, layers=[[1], [2]], strength=[1.0, 1e5]).__enter__()
 
 
 @pytest.mark.parametrize("positions", ["last", "all"])
