@@ -11,12 +11,12 @@ from benchmark.protocol import Protocol
 
 # Benchmark -> its presets, the default first. The module of a benchmark (`-` as `_`) holds PROTOCOLS, a tuple of these.
 _PRESETS: dict[str, tuple[str, ...]] = {
-    "vscbench": ("full", "image", "text", "image-authors", "text-authors"),
+    "vscbench": ("full", "image", "text", "text-only", "image-authors", "text-authors"),
     "pope": (
         *("official-9000", "llava-8910", "official-9000-authors", "llava-8910-authors"),
         *("official-9000-exact", "llava-8910-exact"),
     ),
-    "scienceqa": ("llava-full", "llava-img", "llava-full-authors", "llava-img-authors"),
+    "scienceqa": ("llava-full", "llava-img", "text", "llava-full-authors", "llava-img-authors"),
     "xstest": ("default",),
     "figstep": ("safebench", "safebench-tiny"),
     "mm-safetybench": ("default", "tiny"),

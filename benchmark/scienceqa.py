@@ -5,9 +5,10 @@ gives them. Asked as LLaVA asks (its CQM-A questions): the hint as context, the 
 a suffix; a problem without a picture is asked without one.
 
 ``llava-full`` is the whole test split (4,241), ``llava-img`` its problems with a picture (2,017): papers that print
-"SQA-I" mean the latter, which is the category ``image`` of the former. Beside the categories ``image`` and ``text`` (no
-picture), scores come in ScienceQA's own overlapping groups: NAT, SOC, LAN (subject); TXT (has a hint), IMG (has a
-picture), NO (neither); G1-6, G7-12 (grade); and each topic, as ``topic: physics``.
+"SQA-I" mean the latter, which is the category ``image`` of the former. ``text`` is the other 2,224, for models that
+read no images. Beside the categories ``image`` and ``text`` (no picture), scores come in ScienceQA's own overlapping
+groups: NAT, SOC, LAN (subject); TXT (has a hint), IMG (has a picture), NO (neither); G1-6, G7-12 (grade); and each
+topic, as ``topic: physics``.
 """
 
 from __future__ import annotations
@@ -29,16 +30,22 @@ METRICS = ("accuracy", "unparseable", *(f"letter_{letter}" for letter in LETTERS
 SUFFIX = "\nAnswer with the option's letter from the given choices directly."
 SUBJECTS = {"natural science": "NAT", "social science": "SOC", "language science": "LAN"}
 _FROM = "https://github.com/lupantech/ScienceQA"
+# preset -> how many problems, whether they have a picture
+_SETS = {
+    "llava-full": ("4,241 problems", None),
+    "llava-img": ("its 2,017 problems with a picture", True),
+    "text": ("its 2,224 problems without a picture", False),
+}
 _NEEDED = {"question", "choices", "answer", "hint", "image"}
 
 
-def load(root: Path, split: str = "test", pictured: bool = False) -> Loaded:
+def load(root: Path, split: str = "test", pictured: bool | None = None) -> Loaded:
     """The problems of a split (``validation`` is ScienceQA's ``val``), in the order of ``pid_splits.json``.
 
     Problems named there but absent from ``problems.json`` are reported as one ``Unasked`` with their number.
 
     Args:
-        pictured: Only those with a picture.
+        pictured: Only those with (True) or without (False) a picture.
 
     Raises:
         DataError: if a file or the image folder is missing, the split is unknown, or a problem is malformed.
@@ -52,7 +59,7 @@ def load(root: Path, split: str = "test", pictured: bool = False) -> Loaded:
     return Loaded(loaded.samples, (*loaded.unasked, absent)) if absent else loaded
 
 
-def read(root: Path, split: str = "test", pictured: bool = False) -> tuple[Sample, ...]:
+def read(root: Path, split: str = "test", pictured: bool | None = None) -> tuple[Sample, ...]:
     """Every problem that `load` looks at, whether or not its picture is there.
 
     Raises:
@@ -61,7 +68,7 @@ def read(root: Path, split: str = "test", pictured: bool = False) -> tuple[Sampl
     return _read(root, split, pictured)[0]
 
 
-def _read(root: Path, split: str, pictured: bool) -> tuple[tuple[Sample, ...], Unasked | None]:
+def _read(root: Path, split: str, pictured: bool | None) -> tuple[tuple[Sample, ...], Unasked | None]:
     problems, splits = _json(root / "problems.json"), _json(root / "pid_splits.json")
     name = "val" if split == "validation" else split
     if name not in splits:
@@ -73,8 +80,8 @@ def _read(root: Path, split: str, pictured: bool) -> tuple[tuple[Sample, ...], U
     pids = [str(pid) for pid in splits[name]]
     samples = tuple(_sample(root, name, pid, problems[pid]) for pid in pids if pid in problems)
     absent = len(pids) - len(samples)
-    if pictured:
-        samples = tuple(sample for sample in samples if sample.images)
+    if pictured is not None:
+        samples = tuple(sample for sample in samples if bool(sample.images) is pictured)
     if not absent:
         return samples, None
     reason = f"{absent} of the {len(pids)} problems of split {name!r} are not in {root / 'problems.json'}"
@@ -189,13 +196,13 @@ def outcomes(sample: Sample, label: str | None) -> list[Outcome]:
 
 def _preset(name: str, authors: bool) -> Protocol:
     released = "LLaVA's eval_science_qa.py"
-    pictured = name == "llava-img"
+    size, pictured = _SETS[name]
     return Protocol(
         name=f"scienceqa/{name}{'-authors' if authors else ''}",
         version="1" if authors else "3",
-        data=f"ScienceQA's test split: {'its 2,017 problems with a picture' if pictured else '4,241 problems'}",
+        data=f"ScienceQA's test split: {size}",
         prompt="[Context: {hint}\n]{question}\nA. {choice}\nB. {choice}..." + SUFFIX,
-        images="the problem's picture, before the text, where it has one",
+        images="none" if pictured is False else "the problem's picture, before the text, where it has one",
         max_new_tokens=1024 if authors else 8,
         parser=released if authors else "the letter that opens the answer or that it names as the answer",
         aggregation="all problems pooled; by picture, subject, context, grade and topic",
@@ -211,4 +218,4 @@ def _preset(name: str, authors: bool) -> Protocol:
     )
 
 
-PROTOCOLS = tuple(_preset(name, authors) for authors in (False, True) for name in ("llava-full", "llava-img"))
+PROTOCOLS = (*(_preset(name, False) for name in _SETS), _preset("llava-full", True), _preset("llava-img", True))

@@ -11,7 +11,8 @@ the images in ``vscbench_image_centric_images/<category>/`` and
 
 Whatever is asked, the judge reads the original prompt and the answer, as in the authors' code.
 
-``full`` is both halves, ``image`` and ``text`` one each. Their SRA_s counts answers that help: an irrelevant answer is
+``full`` is both halves, ``image`` and ``text`` one each, ``text-only`` the text half's mode ``txt``: no image is
+needed, for models that read none. Their SRA_s counts answers that help: an irrelevant answer is
 none, and one without a verdict is unscored. ``image-authors`` and ``text-authors`` count as the released code does:
 
 * Irrelevant counts as right on safe items, so a model steered into rubbish is perfectly helpful.
@@ -68,13 +69,13 @@ def load(root: Path, split: str = "test", half: str = "full") -> Loaded:
 
     Args:
         split: Ignored: VSCBench is a test set as a whole.
-        half: ``image``, ``text``, or ``full`` for both.
+        half: ``image``, ``text``, ``full`` for both, or ``text-only`` for what is asked without an image.
 
     Raises:
         DataError: if an xlsx or an image folder is missing, or a column is.
     """
     samples = read(root, split, half)
-    for folder in _FOLDERS if half == "full" else (_FOLDERS[half == "text"],):
+    for folder in {"full": _FOLDERS, "image": _FOLDERS[:1], "text": _FOLDERS[1:], "text-only": ()}[half]:
         if not (root / folder).is_dir():
             raise DataError(f"no VSCBench images at {root / folder}: download {_FROM} and unpack it into {root}")
     return sort_out(samples)
@@ -82,8 +83,9 @@ def load(root: Path, split: str = "test", half: str = "full") -> Loaded:
 
 def read(root: Path, split: str = "test", half: str = "full") -> tuple[Sample, ...]:
     """Every item that `load` looks at, also those with an empty prompt; images are not looked at."""
-    image = () if half == "text" else read_image_centric(root)
-    return image if half == "image" else (*image, *read_text_centric(root))
+    image = read_image_centric(root) if half in ("full", "image") else ()
+    text = read_text_centric(root) if half != "image" else ()
+    return (*image, *(sample for sample in text if half != "text-only" or not sample.images))
 
 
 def read_image_centric(root: Path) -> tuple[Sample, ...]:
@@ -231,6 +233,7 @@ _HALVES = {
     "full": ("both halves", _FILES),
     "image": ("image-centric half, 300 prompts x 6 images", _FILES[:1]),
     "text": ("text-centric half, 450 prompts x 5 modes", _FILES[1:]),
+    "text-only": ("text-centric half, 450 prompts as text", _FILES[1:]),
 }
 
 
@@ -242,7 +245,7 @@ def _preset(half: str, authors: bool) -> Protocol:
         version="2",
         data=f"VSCBench's repository at 426fa1f: {data}",
         prompt="{prompt}",
-        images="the item's image, before the text; mode txt: none",
+        images="none" if half == "text-only" else "the item's image, before the text; mode txt: none",
         max_new_tokens=256,
         parser="judge",
         aggregation="all items pooled, and by category and mode; SRA_a = (SRA_s + SRA_u) / 2",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -154,6 +155,15 @@ def test_the_image_presets_ask_only_problems_with_a_picture(tmp_path, name):
     (root / "images/test/1/image.png").unlink()
     assert [item.id for item in benchmark.protocol(name).load(root, "test").unasked] == ["1", "test/absent"]
     assert scienceqa.read(root, pictured=True) == loaded.samples  # reading looks at no image
+
+
+def test_the_text_preset_asks_only_problems_without_a_picture_and_needs_no_images(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    shutil.rmtree(root / "images")
+    asked = benchmark.protocol("scienceqa/text")
+    loaded = asked.load(root, "test")
+    assert loaded.samples and {s.category for s in loaded.samples} == {"text"} and asked.images == "none"
+    assert [item.id for item in loaded.unasked] == ["test/absent"]
 
 
 def test_the_authors_presets_use_the_released_rule():

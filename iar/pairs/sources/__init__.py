@@ -8,12 +8,13 @@ from typing import Any
 
 from iar.errors import UserError, did_you_mean
 from iar.pairs.row import Row
-from iar.pairs.sources import manifest, spa_vl, vlguard, xstest
+from iar.pairs.sources import manifest, requests, spa_vl, vlguard, xstest
 
 __all__ = ["FORMATS", "rows"]
 
 FORMATS = {
     "manifest": manifest.rows,
+    "requests": requests.rows,
     "spa_vl": spa_vl.rows,
     "vlguard": vlguard.rows,
     "xstest": xstest.rows,

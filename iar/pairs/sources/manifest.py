@@ -31,10 +31,19 @@ _HINT = "images are looked for relative to the pairs file"
 def rows(path: Path, settings: Mapping[str, Any]) -> Iterator[Row]:
     """The lines of the file; the whole file is parsed before the first is yielded."""
     for place, item in items_of(path):
-        if not isinstance(item, dict):
-            raise UserError(f"{place}: not a pair; it must be an object with {', '.join(_SHORT)}")
-        long = "id" in item and any(isinstance(item.get(name), dict) for name in ("safe", "unsafe"))
-        yield _long(item, path.parent, place) if long else _short(item, path.parent, place)
+        yield row(item, path.parent, place)
+
+
+def row(item: Any, folder: Path, place: str) -> Row:
+    """The row of one line; images are relative to ``folder``.
+
+    Raises:
+        UserError: It is no pair in either form.
+    """
+    if not isinstance(item, dict):
+        raise UserError(f"{place}: not a pair; it must be an object with {', '.join(_SHORT)}")
+    long = "id" in item and any(isinstance(item.get(name), dict) for name in ("safe", "unsafe"))
+    return _long(item, folder, place) if long else _short(item, folder, place)
 
 
 def _short(item: Mapping[str, Any], folder: Path, place: str) -> Row:

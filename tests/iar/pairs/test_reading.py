@@ -90,7 +90,7 @@ def test_unknown_names(file: Path) -> None:
 
 def test_every_entry_of_conf_names_what_exists() -> None:
     files = sorted((shipped("conf") / "pairs").glob("*.yaml"))
-    assert len(files) == 8
+    assert len(files) == 9
     for path in files:
         entry = OmegaConf.load(path)
         assert {"name", "strategy", "format", "path", "tokens", "limit"} <= set(entry)
