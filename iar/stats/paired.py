@@ -12,9 +12,10 @@ from iar.stats.summarise import Score, derived
 from iar.stats.wide import Wide, wide
 
 NAMES = ["benchmark", "category", "metric"]
+FAMILY = ("family_low", "family_high", "family_p")
 COLUMNS = [
     *("configuration", *NAMES, "n", "clusters", "difference", "low", "high", "p", "p_holm", "significant"),
-    *("up", "down", "exact_p", "exact_test"),
+    *("up", "down", "exact_p", "exact_test", *FAMILY),
 ]
 
 
@@ -129,7 +130,9 @@ def differences(outcomes: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
         `difference` gives them, SRA_a and helpfulness included; p_holm: p adjusted over all configurations of the same
         benchmark, category and metric, and significant: whether that is below 0.05; up, down, exact_p and
         exact_test as `sign_flips` gives them, NaN where outcomes are not 0 or 1, weigh differently on the two sides, or
-        are a mean of means. low, high and exact_p are for one comparison: they are not adjusted.
+        are a mean of means; family_low, family_high and family_p: interval and p clustered on the samples' families
+        instead, NaN where some have none or all are of one. low, high, exact_p and those of families are for one
+        comparison: they are not adjusted.
     """
     table = wide(outcomes)
     rows: list[dict[str, object]] = []
@@ -158,6 +161,8 @@ class _Indexed:
         self.names = {"benchmark": score.benchmark, "category": score.category, "metric": score.metric}
         self.row = score.rows.index.to_numpy()
         self.cluster = codes(list(score.rows["cluster"]))
+        named = list(score.rows["family"])
+        self.family = codes(named) if all(named) else None
         self.stratum = None if score.strata is None else codes(list(score.rows[score.strata]))
         self.parts = score.parts
 
@@ -172,6 +177,10 @@ class _Indexed:
         stratum = None if self.stratum is None else self.stratum[at]
         if stratum is not None and len(set(stratum)) < self.parts:
             at, weight, values, stratum = at & False, weight[:0], values[:0], stratum[:0]
-        result = difference(values[:, 0], values[:, 1], self.cluster[at], stratum, weights=(weight[:, 0], weight[:, 1]))
+        sides, both = (values[:, 0], values[:, 1]), (weight[:, 0], weight[:, 1])
+        result: dict[str, object] = dict(difference(*sides, self.cluster[at], stratum, weights=both))
+        if self.family is not None and len(np.unique(self.family[at])) > 1:
+            wider = difference(*sides, self.family[at], stratum, weights=both)
+            result |= {name: wider[name.removeprefix("family_")] for name in FAMILY}
         binary = len(values) and stratum is None and np.isin(values, (0, 1)).all() and np.ptp(weight) == 0
         return result | (sign_flips(values[:, 0], values[:, 1], self.cluster[at]) if binary else {})

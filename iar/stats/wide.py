@@ -17,7 +17,8 @@ class Wide:
     """Outcomes of the same samples side by side.
 
     Attributes:
-        rows: benchmark, metric, sample, category, cluster of each row; the index is 0, 1, ….
+        rows: benchmark, metric, sample, category, cluster, family ("" where there is none) of each row; the index is
+            0, 1, ….
         configurations: Names of the columns.
         values: (rows, configurations); NaN where unscored or not there.
         weights: (rows, configurations); NaN where not there.
@@ -51,7 +52,8 @@ def wide(outcomes: pd.DataFrame) -> Wide:
     if outcomes.duplicated(["configuration", *KEY, "category"]).any():
         raise ValueError("a sample has two outcomes of one metric")
     frame = outcomes.drop_duplicates(["configuration", *KEY])
-    rows = frame.drop_duplicates(KEY)[[*KEY, "category", "cluster"]].reset_index(drop=True)
+    frame = frame if "family" in frame else frame.assign(family="")
+    rows = frame.drop_duplicates(KEY)[[*KEY, "category", "cluster", "family"]].reset_index(drop=True)
     row = frame.groupby(KEY, sort=False).ngroup().to_numpy()
     column, names = pd.factorize(frame["configuration"])
     values, weight = np.full((2, len(rows), len(names)), np.nan)

@@ -31,12 +31,13 @@ from iar.pipeline.evaluation import noise_floor, score
 from iar.pipeline.evaluation.differences import above_noise
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.stats import differences, holm
-from iar.stats.paired import NAMES
+from iar.stats.paired import FAMILY, NAMES
 from iar.stats.summarise import Score, derived, weights
 
 COLUMNS = [
     *("configuration", "against", "benchmark", "protocol", "category", "metric", "n", "clusters", "a", "b"),
     *("difference", "low", "high", "p", "p_holm", "significant", "up", "down", "exact_p", "exact_test"),
+    *FAMILY,
     *("answers", "answers_changed", "verdicts_changed"),
 ]
 LABELS = ["configuration", "against", "benchmark", "label_a", "label_b", "n"]

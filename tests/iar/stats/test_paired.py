@@ -232,6 +232,24 @@ def test_a_sweep_is_adjusted_per_benchmark_and_metric():
     assert np.isnan(table.loc[("mean", "a"), "exact_p"])  # a mean of two benchmarks is no pair
 
 
+def test_a_difference_over_families_stands_beside_that_over_clusters():
+    rng = np.random.default_rng(8)
+    rows = []
+    for name, gain in (("none", 0.0), ("iar", 0.4)):
+        for i in range(60):
+            moved = gain * (i % 3 == 0)  # steering helps with one object of three
+            row = outcome(name, "vscbench", str(i), "SRA_u", float(rng.random() < 0.3 + moved))
+            rows.append(row | {"family": ("knife", "gun", "bomb")[i % 3]})
+    frame = pd.DataFrame(rows)
+    row = differences(frame).iloc[0]
+    steered, baseline = (frame[frame["configuration"] == name]["value"].to_numpy() for name in ("iar", "none"))
+    over = difference(steered, baseline, list(frame["family"][:60]))
+    assert (row["family_low"], row["family_high"], row["family_p"]) == (over["low"], over["high"], over["p"])
+    assert row["difference"] == over["difference"] and row["clusters"] == 60
+    for other in (frame.drop(columns="family"), frame.assign(family="knife")):
+        assert np.isnan(differences(other).iloc[0]["family_p"])
+
+
 def test_not_answered_yes_is_not_unscored():
     """Precision: a sample that one side answers no counts for the other; one without a verdict counts for neither."""
     rows = []
