@@ -66,7 +66,8 @@ def opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Ima
         DataError: As `read`.
     """
     try:
-        regular(path)
+        if content is None:
+            regular(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, which are an error here, and of EXIF data
             image = Image.open(path if content is None else io.BytesIO(content), formats=FORMATS)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib
-import io
 import json
 import re
 from collections import Counter
@@ -24,9 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from benchmark import files, pope, textfile
+from benchmark import drawing, files, pope, textfile
 from benchmark.errors import DataError
 
 Row = dict[str, Any]
@@ -234,10 +231,10 @@ def _write_image(root: Path, name: str, image: Any, written: dict[str, str], pla
     if name in written:
         raise DataError(f"{place}: {name} is also there with other content: {_AGAIN}")
     try:
-        with Image.open(io.BytesIO(content)):
+        with drawing.opened(name, content):
             written[name] = digest
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{place}: its image is not one that PIL knows ({len(content)} bytes): {_AGAIN}") from error
+    except DataError as error:
+        raise DataError(f"{place}: {error} ({len(content)} bytes): {_AGAIN}") from error
     _write(root / name, content)
 
 

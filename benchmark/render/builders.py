@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from benchmark import drawing
 from benchmark.errors import DataError
 from benchmark.figstep import PROMPT as FIGSTEP_PROMPT
 from benchmark.images import problem
@@ -52,8 +51,7 @@ def of_concat(font: Font, prompt: str | None, label: str, folder: Path) -> Build
         path = folder / row.cells["image"]
         if reason := problem(path):
             raise DataError(reason)
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
+        picture = drawing.read(path)
         image = typography.concat(picture, typography.draw(row.text, font))
         line = _line(row, row.id, prompt or "", label, "concat")
         yield Drawn(row.id, image, line, "jpg", warning=_cut(row, font))

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmark import drawing
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import problem
 from benchmark.render import screen
@@ -127,10 +128,9 @@ def photographs(folder: Path) -> tuple[Path, ...]:
 def _cut(path: Path, random: np.random.RandomState) -> Image.Image:
     """The largest square of a photograph, at a random place along its longer side, resized to the screen."""
     try:
-        with Image.open(path) as opened:
-            photograph = opened.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"unreadable image: {path} ({error}) (--backgrounds): remove it") from error
+        photograph = drawing.read(path)
+    except DataError as error:
+        raise DataError(f"{error} (--backgrounds): remove it") from error
     side = min(photograph.size)
     left = random.randint(photograph.width - side + 1)
     top = random.randint(photograph.height - side + 1)

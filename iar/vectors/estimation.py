@@ -51,20 +51,16 @@ def collect(
         on_progress: Called with (examples done, examples in all) after every batch.
 
     Raises:
-        UserError: Unknown policy, fewer than two different pairs, no example of a side, or what
-            `iar.vectors.activations` raises.
+        UserError: Unknown policy, fewer than two pairs, no example of a side, or what `iar.vectors.activations` raises.
     """
-    repeated = copies(examples)
-    if (count := len({example.pair for example in examples} - set(repeated))) < 2:
-        different = f" different, with {len(repeated)} copies" if repeated else ""
-        raise UserError(
-            f"{count} pair(s) given{different}: a revision vector needs at least 2, see limit and pairs.limit"
-        )
+    if (count := len({example.pair for example in examples})) < 2:
+        raise UserError(f"{count} pair(s) given: a revision vector needs at least 2, see limit and pairs.limit")
     for side_name, safe in (("safe", True), ("unsafe", False)):
         if not any(example.safe is safe for example in examples):
             raise UserError(f"no {side_name} example among {len(examples)}: a revision vector needs both sides")
     if "last_prompt" in policies and _same_prompts(examples):
         raise UserError("tokens=last_prompt reads the same prompt on both sides of every pair: use mean or last")
+    repeated = copies(examples)
     collectors = [Collector(examples, SAMPLE, repeated) for _ in policies]
     done = 0
     for batch in pooled(loaded, examples, policies, heads=heads, batch_size=batch_size, side=side):
