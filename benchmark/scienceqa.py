@@ -73,7 +73,7 @@ def _read(root: Path, split: str, pictured: bool | None) -> tuple[tuple[Sample, 
     name = "val" if split == "validation" else split
     if name not in splits:
         raise DataError(f"unknown ScienceQA split {split!r} in {root}: {did_you_mean(split, splits)}")
-    if not isinstance(splits[name], list) or not splits[name]:
+    if not isinstance(splits[name], list):
         raise DataError(
             f"{root / 'pid_splits.json'}: split {name!r} is no list of problems: download it again from {_FROM}"
         )

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from iar import cli
 from iar.cli.tasks import Command
 from iar.errors import UserError
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Auditing, read
 from iar.terminal import log_file
 
 
-def run(jobs: list[DictConfig], answers: Path | None, allow_partial: bool, own: Sequence[str]) -> None:
+def run(jobs: list[Auditing], answers: Path | None, allow_partial: bool, own: Sequence[str]) -> None:
     from iar.pipeline.audit import ask, models, recorded, report
 
     if len(jobs) > 1:
@@ -49,7 +47,7 @@ def main() -> None:
     with log_file.command():  # before the command line is taken apart
         sys.argv[1:] = [quoted(argument) for argument in others if argument not in own]
         own_run = partial(run, answers=flags.answers, allow_partial=flags.allow_partial, own=own)
-        cli.main("audit", Command(own_run, check))
+        cli.main("audit", Command(own_run, partial(read, Auditing)))
 
 
 if __name__ == "__main__":

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 from iar import cli
 from iar.cli.tasks import Command, Done, SingleJob
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Scoring, read
 
 if TYPE_CHECKING:
     from iar.pipeline.evaluation.finished_run import FinishedRun
 
 
-def run(jobs: list[DictConfig]) -> Done | None:
+def run(jobs: list[Scoring]) -> Done | None:
     from iar.pipeline.evaluation import dry_run, score, single_job
     from iar.pipeline.evaluation.engines import answering
     from iar.pipeline.experiment import data
@@ -26,7 +25,7 @@ def run(jobs: list[DictConfig]) -> Done | None:
     if cfg.dry_run:
         dry_run.show(asked)
         return None
-    data.prepare(cfg)
+    data.prepare(cfg.data)
     samples = data.load(cfg, names)
     engine = answering(asked)
     folder = score.open_run(cfg, "evaluate", score.definition(cfg, names, engine))
@@ -35,13 +34,13 @@ def run(jobs: list[DictConfig]) -> Done | None:
     return Done(found.path, single_job.objectives(found.scores, jobs))
 
 
-def single() -> SingleJob:
+def single() -> SingleJob[Scoring]:
     from iar.pipeline.evaluation import single_job
 
     return single_job
 
 
-def gather(jobs: list[DictConfig]) -> Path:
+def gather(jobs: list[tuple[Scoring, str]]) -> Path:
     """What the jobs of another launcher left, as one run."""
     from iar.pipeline.evaluation import gather_jobs
 
@@ -50,7 +49,7 @@ def gather(jobs: list[DictConfig]) -> Path:
     return run.path
 
 
-def _show(run: FinishedRun, cfg: DictConfig) -> None:
+def _show(run: FinishedRun, cfg: Scoring) -> None:
     from iar.pipeline.results import method_table
 
     files = method_table.write(run)
@@ -60,7 +59,7 @@ def _show(run: FinishedRun, cfg: DictConfig) -> None:
 
 
 def main() -> None:
-    cli.main("evaluate", Command(run, check, single, gather))
+    cli.main("evaluate", Command(run, partial(read, Scoring), single, gather))
 
 
 if __name__ == "__main__":

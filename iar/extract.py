@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+import json
+from functools import partial
 
 from iar import cli
 from iar.cli.tasks import Command
 from iar.errors import UserError
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Extraction, on_ray, read
 from iar.terminal.console import console
 
 
-def run(jobs: list[DictConfig]) -> None:
+def run(jobs: list[Extraction]) -> None:
     from iar import models
     from iar.pipeline.experiment import data
     from iar.pipeline.extraction import on_workers, vector_files
     from iar.revision import Configuration
     from iar.vectors.table import layer_table
-    from iar.workers import settings as workers
 
-    passes: dict[str, dict[Configuration, DictConfig]] = {}  # jobs that one pass of the model serves
+    passes: dict[str, dict[Configuration, Extraction]] = {}  # jobs that one pass of the model serves
     files = set()
     for cfg in jobs:
         wanted = Configuration("iar", (0,), pairs=cfg.pairs.name, estimator=cfg.estimator, tokens=cfg.tokens)
@@ -27,16 +27,19 @@ def run(jobs: list[DictConfig]) -> None:
         if (file, cfg.shard) in files:
             raise UserError(f"two jobs would write {file}: run iar.extract once for each, with another vectors=DIR")
         files.add((file, cfg.shard))
-        shared = OmegaConf.masked_copy(cfg, [key for key in map(str, cfg) if key not in ("estimator", "tokens")])
-        passes.setdefault(OmegaConf.to_yaml(shared), {})[wanted] = cfg
+        shared = {key: value for key, value in cfg.to_dict().items() if key not in ("estimator", "tokens")}
+        passes.setdefault(json.dumps(shared), {})[wanted] = cfg
     for asked in passes.values():
         cfg = next(iter(asked.values()))
         if cfg.limit is not None:
-            with open_dict(cfg.pairs):
-                cfg.pairs.limit = cfg.limit
-        data.prepare(cfg)
-        if workers.kind(cfg) == "ray":
-            made = on_workers.extract(cfg, list(asked), workers.workers(cfg))
+            cfg = cfg.replace(pairs=cfg.pairs.replace(limit=cfg.limit))
+        data.prepare(cfg.data)
+        if on_ray(cfg):
+            if cfg.shard is not None:
+                raise UserError(
+                    f"shard={cfg.shard} is one part of the work and executor=ray does all of it: leave one out"
+                )
+            made = on_workers.extract(cfg, list(asked), cfg.executor.pool())
         elif cfg.shard is None:
             made = vector_files.extract(cfg, models.load_from(cfg.model), list(asked))
         else:
@@ -48,7 +51,7 @@ def run(jobs: list[DictConfig]) -> None:
 
 
 def main() -> None:
-    cli.main("extract", Command(run, check))
+    cli.main("extract", Command(run, partial(read, Extraction)))
 
 
 if __name__ == "__main__":

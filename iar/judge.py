@@ -9,16 +9,15 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
-
-from omegaconf import DictConfig
 
 from iar import cli
 from iar.cli import shell_completion
 from iar.errors import UserError
 from iar.judges.judge import Item, Judge
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Judging, read
 from iar.shipped import shipped
 
 HELP = """\
@@ -57,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
         raise AssertionError
 
 
-def judge_again(folder: Path, cfg: DictConfig) -> None:
+def judge_again(folder: Path, cfg: Judging) -> None:
     from iar.judges import factory
     from iar.pipeline.evaluation import judge, score
     from iar.pipeline.results import method_table, sweep_table
@@ -74,7 +73,7 @@ def judge_again(folder: Path, cfg: DictConfig) -> None:
     print(*(file for file in files if file.exists()), sep="\n")
 
 
-def calibrate(files: list[Path], cfg: DictConfig) -> None:
+def calibrate(files: list[Path], cfg: Judging) -> None:
     from iar.judges import factory
     from iar.pipeline.evaluation import judge_calibration
 
@@ -92,13 +91,13 @@ def _estimate(by: Judge, items: Sequence[Item]) -> None:
     print(f"{by.name}: {len(items):,} answers to judge; {factory.estimate(by, items) or 'no requests, no cost'}")
 
 
-def _settings(overrides: list[str]) -> DictConfig:
+def _settings(overrides: list[str]) -> Judging:
     """conf/judge.yaml with the command line's settings; Hydra reads them from ``sys.argv``."""
     if several := [override for override in overrides if override.startswith("judge=") and "," in override]:
         names = several[0].removeprefix("judge=").strip("[]")
         raise UserError(f"{several[0]}: one judge at a time, or their vote: judge=panel judge.members=[{names}]")
     sys.argv[1:] = overrides
-    found = cli.jobs("judge", check)
+    found = cli.jobs("judge", partial(read, Judging))
     if len(found) != 1:
         raise UserError("one judge at a time: a setting of several values makes several")
     return found[0]

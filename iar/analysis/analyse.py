@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from omegaconf import DictConfig, ListConfig
 from torch import Tensor
 
 from iar import plots, vectors
@@ -19,6 +18,7 @@ from iar.errors import UserError, did_you_mean
 from iar.models.checkpoint import LoadedModel
 from iar.pairs.example import Example, digest
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Analysis
 from iar.pipeline.extraction import vector_files
 from iar.terminal.console import bars, console
 from iar.vectors import VectorSet, policy
@@ -40,28 +40,24 @@ LABELS = {
 AGAINST = {"shift from the text query": True, "shift from the same words alone": False}
 
 
-def check(cfg: DictConfig) -> None:
+def check(cfg: Analysis) -> None:
     """Raises what is wrong with the settings, before a model is loaded.
 
     Raises:
-        UserError: An unknown part, level, estimator or token policy; layers that are no list of whole numbers, or a
-            strength that is no number.
+        UserError: An unknown part, level, estimator or token policy.
     """
     for part in cfg.parts:
         if part not in PARTS:
-            raise UserError(f"unknown part {part!r}: {did_you_mean(str(part), PARTS)}")
-    whole = isinstance(cfg.layers, ListConfig) and all(type(layer) is int for layer in cfg.layers)
-    if not whole or not cfg.layers:
-        raise UserError(f"layers={cfg.layers} is no list of layers: give one such as layers=[9,14]")
-    for name, known in (("level", vector_files.LEVELS), ("estimator", ESTIMATORS)):
-        if cfg[name] not in known:
-            raise UserError(f"unknown {name} {cfg[name]!r}: {did_you_mean(str(cfg[name]), known)}")
-    policy.check(str(cfg.tokens))
-    if isinstance(cfg.strength, bool) or not isinstance(cfg.strength, (int, float)):
-        raise UserError(f"strength={cfg.strength} is no number: give one such as strength=1.5")
+            raise UserError(f"unknown part {part!r}: {did_you_mean(part, PARTS)}")
+    for name, value, known in (
+        ("level", cfg.level, vector_files.LEVELS), ("estimator", cfg.estimator, ESTIMATORS)
+    ):  # fmt: skip
+        if value not in known:
+            raise UserError(f"unknown {name} {value!r}: {did_you_mean(value, known)}")
+    policy.check(cfg.tokens)
 
 
-def analyse(cfg: DictConfig, loaded: LoadedModel) -> list[Path]:
+def analyse(cfg: Analysis, loaded: LoadedModel) -> list[Path]:
     """Do the parts that the settings name, show their tables and write their files.
 
     Raises:
@@ -85,20 +81,19 @@ def analyse(cfg: DictConfig, loaded: LoadedModel) -> list[Path]:
 class _Analysis:
     """One analysis: what was read of the model, and the files written so far."""
 
-    def __init__(self, cfg: DictConfig, loaded: LoadedModel) -> None:
+    def __init__(self, cfg: Analysis, loaded: LoadedModel) -> None:
         self.cfg, self.loaded = cfg, loaded
         self.folder, self.layers = Path(cfg.run), list(dict.fromkeys(cfg.layers))
         self.batch_size = min(32, cfg.batch_size)
         self.files: list[Path] = []
         self.modes: dict[str, list[Example]] = {}
         self.categories: dict[str, list[Example]] = {}
-        whole = cfg.copy()
-        whole.limit = None  # the benchmark is thinned by whole rows, so that its modes stay paired
-        whole.pairs.limit = cfg.limit or cfg.pairs.limit
+        pairs = cfg.pairs.replace(limit=cfg.limit or cfg.pairs.limit)
+        # The benchmark is thinned by whole rows, so that its modes stay paired.
+        whole = cfg.replace(limit=None, pairs=pairs)
         if {"agreement", "modality"} & set(cfg.parts):
             samples = queries.thin(next(iter(data.load(whole, ["vscbench"]).values())).samples, cfg.limit)
             self.modes, self.categories = queries.by_mode(samples), queries.by_category(samples)
-        pairs = whole.pairs
         self.pairs = vector_files.read(whole, loaded)
         if cfg.level == "head":
             loaded.decoder.require_heads()
@@ -107,8 +102,8 @@ class _Analysis:
             self.statistics = vectors.collect(
                 loaded, self.pairs, [cfg.tokens], heads=heads, batch_size=self.batch_size, on_progress=advance
             )[cfg.tokens]
-        seed = int(cfg.data.get("seed") or 0)
-        names = {"pairs": str(pairs.name), "strategy": str(pairs.strategy), "estimator": cfg.estimator}
+        seed = cfg.data.seed or 0
+        names = {"pairs": pairs.name, "strategy": pairs.strategy, "estimator": cfg.estimator}
         self.header = header(loaded, self.pairs, tokens=cfg.tokens, seed=seed, **names)
         self.vectors: VectorSet = vectors.from_statistics(
             self.statistics, [cfg.estimator], n_layers=len(loaded.decoder), seed=seed

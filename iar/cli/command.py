@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -26,6 +27,7 @@ from iar.shipped import shipped
 from iar.terminal import log_file
 from iar.terminal.console import console
 
+_S = TypeVar("_S")
 RESULTS = "optimization_results.yaml"  # which points a sweeper that chooses them found best
 PLUGINS = {
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -35,12 +37,12 @@ PLUGINS = {
 }
 
 
-def jobs(config: str, check: Callable[[DictConfig], None]) -> list[DictConfig]:
+def jobs(config: str, read: Callable[[DictConfig], _S]) -> list[_S]:
     """The settings of every job of the command line: one, or many where commas make a sweep. Runs none of them."""
-    return launch(config, Task(Command(lambda found: None, check), last=False)).jobs
+    return launch(config, Task(Command(lambda found: None, read), last=False)).jobs
 
 
-def launch(config: str, task: Task) -> Task:
+def launch(config: str, task: Task[_S]) -> Task[_S]:
     """Has Hydra run the command line's jobs; the grids of a recipe are one sweep.
 
     Returns:
@@ -63,7 +65,7 @@ def launch(config: str, task: Task) -> Task:
                 run(task)()
             finally:
                 sys.argv[1:] = arguments
-            task.alone += left(folder)
+            task.alone += [(task.command.read(cfg), place) for cfg, place in left(folder)]
             results = folder / RESULTS
             task.results = results.read_text(encoding="utf-8") if results.is_file() else None
     return task
@@ -164,13 +166,11 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
-def main(config: str, command: Command) -> None:
+def main(config: str, command: Command[_S]) -> None:
     """Runs a command on the jobs of its command line."""
     with reported(config):
         task = launch(config, Task(command))
         if task.jobs and not task.called:  # no sweep: one job, which Hydra has only composed
-            for cfg in task.jobs:
-                command.check(cfg)
             command.run(task.jobs)
         folder = task.done.folder if task.done else None
         if task.alone and command.gather:

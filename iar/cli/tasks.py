@@ -10,16 +10,16 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from iar.errors import UserError
 
-JOB = "job.yaml"  # what a job that ran by itself leaves in Hydra's folder of it: its settings, its run folder as `run`
+JOB = "job.yaml"  # what a job that ran by itself leaves in Hydra's folder of it: its settings and its run folder
 
 
 @dataclass(frozen=True)
@@ -35,37 +35,41 @@ class Done:
     objectives: Sequence[tuple[float, float]]
 
 
-class SingleJob(Protocol):
+_S = TypeVar("_S")
+
+
+class SingleJob(Protocol[_S]):
     """What a command knows of one job of a sweep that runs by itself (`iar.pipeline.evaluation.single_job`)."""
 
-    def name(self, cfg: DictConfig, /) -> str:
+    def name(self, cfg: _S, /) -> str:
         """Unique among the jobs of the sweep."""
 
-    def settings(self, cfg: DictConfig, /) -> DictConfig:
+    def settings(self, cfg: _S, /) -> _S:
         """The job's own, with a run folder of its own."""
 
-    def prepare(self, cfg: DictConfig, /) -> None:
+    def prepare(self, cfg: _S, /) -> None:
         """Makes what several jobs need and do not find."""
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Generic[_S]):
     """A command, as Hydra's jobs come to it.
 
     Attributes:
         run: Takes the settings of its jobs.
-        check: Raises what would break later, for each job before any runs.
+        read: Hydra's settings of a job as its own; raises what is wrong with them, before any job runs.
         single: How one job runs by itself; None: as all of them would.
-        gather: Puts together what jobs left that ran by themselves (`left`); returns the run folder.
+        gather: Puts together what jobs left that ran by themselves (`left`): the settings of each, and its run folder.
+            Returns the folder of the whole.
     """
 
-    run: Callable[[list[DictConfig]], Done | None]
-    check: Callable[[DictConfig], None]
-    single: Callable[[], SingleJob] | None = None
-    gather: Callable[[list[DictConfig]], Path] | None = None
+    run: Callable[[list[_S]], Done | None]
+    read: Callable[[DictConfig], _S]
+    single: Callable[[], SingleJob[_S]] | None = None
+    gather: Callable[[list[tuple[_S, str]]], Path] | None = None
 
 
-class Task:
+class Task(Generic[_S]):
     """What Hydra is given to run.
 
     Args:
@@ -77,51 +81,46 @@ class Task:
         jobs: Those that were given together, or of a command that takes no sweep the one there is.
         called: Whether the command was called with them.
         done: What it made of them.
-        alone: Settings of jobs that ran by themselves (`left`).
+        alone: Settings and run folders of jobs that ran by themselves (`left`).
         results: What a sweeper that chooses the points says of them.
     """
 
-    def __init__(self, command: Command, before: Task | None = None, last: bool = True) -> None:
+    def __init__(self, command: Command[_S], before: Task[_S] | None = None, last: bool = True) -> None:
         self.command = command
-        self.jobs: list[DictConfig] = list(before.jobs) if before else []
+        self.jobs: list[_S] = list(before.jobs) if before else []
         self.last = last
         self.called = False
         self.done: Done | None = None
-        self.alone: list[DictConfig] = list(before.alone) if before else []
+        self.alone: list[tuple[_S, str]] = list(before.alone) if before else []
         self.results: str | None = None
 
     def __call__(self, cfg: DictConfig) -> tuple[float, float] | None:
         """One job by itself, with the baseline; of a command that takes no sweep, the job is only kept."""
-        hydra = HydraConfig.get()
+        hydra, settings = HydraConfig.get(), self.command.read(cfg)
         if hydra.mode is not RunMode.MULTIRUN:
-            self.jobs.append(cfg)
+            self.jobs.append(settings)
             return None
-        self.command.check(cfg)
         folder = Path(hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         if self.command.single is None:
-            self.command.run([cfg])
+            self.command.run([settings])
             return None
         single = self.command.single()
-        name = single.name(cfg)
+        name = single.name(settings)
         with FileLock(folder / "prepare.lock"):  # the first makes what is missing, the others wait for it
-            single.prepare(cfg)
+            single.prepare(settings)
         with FileLock(folder / f"{name}.lock"):  # of two jobs with one configuration the second finds it answered
-            done = self.command.run([single.settings(cfg)])
+            done = self.command.run([single.settings(settings)])
         if done is None:  # a dry run
             return None
-        made = cfg.copy()
-        with open_dict(made):
-            made.into, made.run = cfg.run, str(done.folder)
-        OmegaConf.save(made, Path(hydra.runtime.output_dir) / JOB, resolve=True)
+        made = {"settings": OmegaConf.to_container(cfg, resolve=True), "folder": str(done.folder)}
+        OmegaConf.save(OmegaConf.create(made), Path(hydra.runtime.output_dir) / JOB)
         return _asked_for(done, 1)[0]
 
     def together(self, jobs: Iterable[DictConfig]) -> Sequence[tuple[float, float] | None]:
         """All jobs in one call, with those that were given before: what they have in common is not done again."""
-        new = list(jobs)
+        new = [self.command.read(cfg) for cfg in jobs]
         self.jobs += new
-        for cfg in new:
-            self.command.check(cfg)
         if not self.last:
             if _sweeper() != "basic":
                 raise UserError(f"hydra/sweeper={_sweeper()} chooses the points itself: leave out a recipe with grids")
@@ -131,10 +130,11 @@ class Task:
         return [None] * len(new) if self.done is None else _asked_for(self.done, len(new))
 
 
-def left(folder: Path) -> list[DictConfig]:
-    """The settings of the jobs that ran by themselves, as they left them, in their order."""
+def left(folder: Path) -> list[tuple[DictConfig, str]]:
+    """The settings of the jobs that ran by themselves and their run folders, as they left them, in their order."""
     files = sorted(folder.glob(f"*/{JOB}"), key=lambda file: int(file.parent.name))
-    return [cfg for cfg in map(OmegaConf.load, files) if isinstance(cfg, DictConfig)]
+    found: list[Any] = [OmegaConf.load(file) for file in files]
+    return [(job.settings, str(job.folder)) for job in found]
 
 
 def _asked_for(done: Done, count: int) -> Sequence[tuple[float, float]]:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig, open_dict
-
 from benchmark.errors import DataError
 from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
@@ -17,6 +15,7 @@ from benchmark.sample import Sample
 from iar.errors import UserError
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Recorded
 
 REFUSED = ("refusal", "warning", "direct_refusal", "indirect_refusal", "safe_completion")
 ANSWERED = ("answer", "complied", "direct_answer")
@@ -50,10 +49,10 @@ def asked(run: FinishedRun, folder: Path | None = None) -> Iterator[Questions]:
     """
     cfg = run.settings
     with tempfile.TemporaryDirectory(prefix="iar-") as scratch:
-        place = folder or _place(run.path, Path(str(cfg.data[cfg.split])))
+        place = folder or _place(run.path, Path(cfg.data.folder(cfg.split)))
         if place is None and cfg.data.name == "pocket":
-            layouts.write(Path(scratch) / "data", cfg.data.seed)
-            place = Path(scratch) / "data" / str(cfg.split)
+            layouts.write(Path(scratch) / "data", cfg.data.seed or 0)
+            place = Path(scratch) / "data" / cfg.split
         yield _read(run, cfg, place)
 
 
@@ -62,21 +61,21 @@ def _place(run: Path, there: Path) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def _read(run: FinishedRun, cfg: DictConfig, place: Path | None) -> Questions:
+def _read(run: FinishedRun, cfg: Recorded, place: Path | None) -> Questions:
     found = Questions({}, {}, [])
-    names = [str(name) for name in cfg.benchmark]
+    names = list(cfg.benchmark)
     for name in names:
         protocol = data.protocol(cfg, name)
         found.protocols[protocol.benchmark] = protocol
     if place is None:
-        folders = ", ".join(str(cfg.benchmark[name].folder) for name in names)
+        folders = ", ".join(cfg.benchmark[name].folder for name in names)
         found.notes.append(
-            f"The questions and images are not at {cfg.data[cfg.split]} any more: "
+            f"The questions and images are not at {cfg.data.folder(cfg.split)} any more: "
             f"give --data DIR, the folder of {folders}."
         )
         return found
-    with open_dict(cfg):
-        cfg.data[cfg.split], cfg.limit = str(place), None  # all: which ones a limit took depends on the images there
+    # All of them: which ones a limit took depends on the images there.
+    cfg = cfg.replace(data=cfg.data.replace(**{cfg.split: str(place)}), limit=None)
     for name in names:
         try:
             loaded = data.load(cfg, [name])

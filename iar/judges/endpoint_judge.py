@@ -84,10 +84,10 @@ class EndpointJudge:
             raise UserError("judge.endpoint is missing: give at least judge.endpoint.model=NAME")
         for name in ("toxicity", "system_turn"):
             if not isinstance(given.get(name, True), bool):
-                raise UserError(f"judge.{name}={given[name]} is neither true nor false: give one")
+                raise UserError(f"judge.{name}={given[name]} must be true or false")
         tokens = given.get("max_tokens", 300)
         if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1:
-            raise UserError(f"judge.max_tokens={tokens} is not a whole number from 1: give one, such as 300")
+            raise UserError(f"judge.max_tokens={tokens} must be a whole number from 1, such as 300")
         endpoint = Endpoint.from_settings(given.pop("endpoint"))
         given.pop("kind", None)
         return cls(endpoint, cache=cache, budget=budget, **given)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from iar.errors import UserError, did_you_mean
 from iar.judges.judge import Item, Judge
@@ -18,22 +18,38 @@ if TYPE_CHECKING:
 _MODEL = ("path", "revision", "dtype", "device", "device_map", "attention", "quantization", "batch_size")
 
 
-def configured(cfg: DictConfig, budget: Budget | None = None) -> Judge:
+class Limits(Protocol):
+    """The most that requests may cost; None: no limit."""
+
+    usd: float | None
+    tokens: int | None
+
+
+class Configured(Protocol):
+    """What `configured` reads of a command's settings."""
+
+    @property
+    def judge(self) -> Mapping[str, Any]: ...
+    @property
+    def cache(self) -> str | None: ...
+    @property
+    def budget(self) -> Limits: ...
+
+
+def configured(cfg: Configured, budget: Budget | None = None) -> Judge:
     """The judge of a command's settings, with its cache and its budget.
 
     Args:
-        cfg: ``judge``, ``cache`` and ``budget``; what is missing is the offline judge, no cache and no limit.
         budget: Shared with other requests of the command; by default one of the judge alone, of ``cfg.budget``.
 
     Raises:
         UserError: As `judge_of`.
     """
-    if budget is None and OmegaConf.select(cfg, "budget") is not None:
+    if budget is None:
         from iar.remote import Budget
 
-        budget = Budget(usd=OmegaConf.select(cfg, "budget.usd"), tokens=OmegaConf.select(cfg, "budget.tokens"))
-    cache = OmegaConf.select(cfg, "cache")
-    return judge_of(OmegaConf.select(cfg, "judge"), None if cache is None else Path(cache), budget)
+        budget = Budget(usd=cfg.budget.usd, tokens=cfg.budget.tokens)
+    return judge_of(cfg.judge, None if cfg.cache is None else Path(cfg.cache), budget)
 
 
 def judge_of(settings: Any, cache: Path | None = None, budget: Budget | None = None) -> Judge:
@@ -50,8 +66,7 @@ def judge_of(settings: Any, cache: Path | None = None, budget: Budget | None = N
         return _rules({}, cache, budget)
     if isinstance(settings, str):
         settings = named(settings)
-    entry = OmegaConf.to_container(settings, resolve=True) if OmegaConf.is_config(settings) else dict(settings)
-    assert isinstance(entry, dict)
+    entry = dict(settings)
     kind = str(entry.pop("kind", "no kind"))
     if kind not in _KINDS:
         raise UserError(f"unknown judge.kind {kind!r}: {did_you_mean(kind, _KINDS)}")
@@ -70,7 +85,7 @@ def named(name: str) -> Any:
     known = {file.stem: file for file in folder.glob("*.yaml")}
     if name not in known:
         raise UserError(f"unknown judge {name!r}: {did_you_mean(name, known)}")
-    return OmegaConf.load(known[name])
+    return OmegaConf.to_container(OmegaConf.load(known[name]))
 
 
 def estimate(judge: Judge, items: Sequence[Item]) -> Estimate | None:

@@ -57,7 +57,7 @@ class LocalModel:
         batch_size: int = 8,
     ) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"judge.batch_size={batch_size} is not a whole number from 1")
+            raise UserError(f"judge.batch_size={batch_size} must be a whole number from 1")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.folder = source.folder_of(path, "judge.path")

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import transformers
-from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -193,32 +192,56 @@ def load(
     )
 
 
-def load_from(settings: Any) -> LoadedModel:
+class ModelSettings(Protocol):
+    """What `load_from` reads of an entry of conf/model (`iar.pipeline.experiment.settings.Model`)."""
+
+    name: str
+    path: str | None
+    dtype: str
+    device: str
+    device_map: Any
+    attention: str | None
+    quantization: str | None
+    revision: str | None
+    trust_remote_code: bool
+    template: str | None
+    vision_tower: str | None
+    base: str | None
+
+    @property
+    def kind(self) -> str:
+        """``local`` or ``endpoint``."""
+
+
+def load_from(settings: ModelSettings) -> LoadedModel:
     """Load what a model configuration of conf/model names; ``pocket`` is the model that ships with the package, and
     ``device=auto`` takes a GPU if there is one.
 
     Raises:
         UserError: As `load`; the model runs at an endpoint.
     """
-    if settings.get("kind") == "endpoint":
+    if settings.kind == "endpoint":
         raise UserError(
             f"model {settings.name} runs at an endpoint, where its activations are out of reach: take an open model, "
             "such as model=qwen2.5-vl-7b"
         )
+    if settings.path is None:
+        raise UserError(f"model {settings.name} has no weights: model.path=DIR")
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    device_map: Any = settings.get("device_map")
-    if OmegaConf.is_config(device_map):
-        device_map = OmegaConf.to_container(device_map)
     return load(
         POCKET if settings.path == "pocket" else settings.path,
         dtype=settings.dtype,
         device=device,
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
-        device_map=device_map,
-        **{name: settings.get(name) for name in ("template", "attention", "quantization", "vision_tower", "base")},
+        device_map=settings.device_map,
+        template=settings.template,
+        attention=settings.attention,
+        quantization=settings.quantization,
+        vision_tower=settings.vision_tower,
+        base=settings.base,
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import pytest
 from hydra.core.plugins import Plugins
@@ -9,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra_plugins.iar_grid import GridLauncher
 from iar import cli
 from iar.cli.tasks import Command
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Scoring, read
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def sweep(monkeypatch, tmp_path):
 
     def run(command, *arguments):
         monkeypatch.setattr(sys, "argv", ["iar.sweep", *arguments])
-        cli.main("sweep", Command(command, check))
+        cli.main("sweep", Command(command, partial(read, Scoring)))
         return launches
 
     monkeypatch.setattr("hydra_plugins.iar_grid.GridLauncher.launch", counted)
@@ -43,7 +44,7 @@ def test_a_grid_is_one_launch_and_one_call(sweep, tmp_path):
     assert [(job.layer, job.strength, job.limit) for job in calls[0]] == [
         (layer, 0.5 + step / 4, 8) for layer in (9, 24) for step in range(10)
     ]
-    assert all("hydra" not in job and job.benchmark.pope for job in calls[0])
+    assert all(job.benchmark["pope"].folder == "pope" for job in calls[0])
     assert list(tmp_path.iterdir()) == []  # nothing of Hydra's is left
 
 
@@ -63,4 +64,4 @@ def test_what_the_command_raises_ends_the_launch(sweep, capsys):
         sweep(broken, "layer=1,2")
     with pytest.raises(SystemExit):
         sweep(broken, "layer=1,2", "batch_size=0")
-    assert capsys.readouterr().err.startswith("error: batch_size=0 is not a whole number")
+    assert capsys.readouterr().err.startswith("error: batch_size=0 must be a whole number")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from omegaconf import DictConfig
 
 
 class Done(NamedTuple):
@@ -78,16 +77,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 
 @pytest.fixture
-def compose() -> Callable[..., DictConfig]:
+def compose() -> Callable[..., Any]:
     """The settings of a command: compose("sweep", "layer=2")."""
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
+    from iar.pipeline.experiment import settings
 
-    from iar.shipped import shipped
-
-    def settings(config: str, *overrides: str) -> DictConfig:
-        GlobalHydra.instance().clear()
-        with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-            return hydra.compose(config, list(overrides))
-
-    return settings
+    return lambda config, *overrides: settings.read(settings.KINDS[config], settings.compose(config, overrides))

@@ -140,14 +140,14 @@ def test_pairs_alone_need_no_benchmark(settings, command, tmp_path, rows):
     [
         ("parts=[separabilty]", "unknown part 'separabilty': did you mean 'separability'?"),
         ("layers=[1,6]", "layers: 6 is outside the model 'tiny-llava', whose layers are 0 to 5"),
-        ("layers=[1.5]", "layers=[1.5] is no list of layers: give one such as layers=[9,14]"),
-        ("layers=3", "layers=3 is no list of layers"),
-        ("layers=[]", "layers=[] is no list of layers"),
+        ("layers=[1.5]", "layers=[1.5] must be a list of whole numbers"),
+        ("layers=3", "layers=3 must be a list of whole numbers"),
+        ("layers=[]", "layers=[] must be a list of whole numbers"),
         ("tokens=men", "unknown token policy 'men'"),
         ("estimator=mmss", "unknown estimator 'mmss'"),
         ("level=heads", "unknown level 'heads'"),
         ("split=train", "unknown split 'train'"),
-        ("strength=much", "strength=much is no number"),
+        ("strength=much", "strength=much must be a number"),
         ("tokens=last_prompt", "tokens=last_prompt reads the same prompt on both sides"),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_text_of_ones_own_with_commas_and_the_place_of_the_question(small, com
         ("demonstrations=nowhere.jsonl", "there is no nowhere.jsonl: demonstrations=FILE, one JSON object a line"),
         ("shots=6", "shots=6 needs 7 pairs of demonstrations"),
         ("limit=3,4", "one run has one limit: run again for each value of 'limit'"),
-        ("reasoning_tokens=0", "reasoning_tokens=0 is not a whole number from 1"),
+        ("reasoning_tokens=0", "reasoning_tokens=0 must be a whole number from 1"),
     ],
 )
 def test_a_slip_is_one_line_and_nothing_is_written(small, command, tmp_path, setting, message):

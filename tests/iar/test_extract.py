@@ -60,11 +60,11 @@ def test_gates_and_a_part_of_the_pairs(small, command, tmp_path, tiny):
     [
         ("data.pairs=nowhere.jsonl", "no pairs file nowhere.jsonl: give pairs.path=FILE"),
         ("limit=1", "1 pair(s) given: a revision vector needs at least 2"),
-        ("limit=0", "limit=0 is not a whole number from 1"),
+        ("limit=0", "limit=0 must be a whole number from 1"),
         ("layer=3", "unknown setting 'layer'"),
         ("shard=0", "shard=0 is no part of a whole"),
         ("pairs.only=[txt]", "pairs.only=[txt] makes another pair set than multi_response: give it a name of its own"),
-        ("gates=maybe", "gates=maybe is neither true nor false"),
+        ("gates=maybe", "gates=maybe must be true or false"),
     ],
 )
 def test_bad_input(small, command, override, message, tmp_path):

@@ -14,8 +14,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from iar import cli
 from iar.cli import shell_completion
+from iar.cli.command import _with_recipes
 from iar.pipeline.audit.models import quoted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def _compose(compose: Any, config: str, arguments: list[str]) -> None:
     flags = [a for a in arguments if "=" not in a]
     assert not flags or config in ("audit", "judge"), flags
     settings = [quoted(a) if config == "audit" else a for a in arguments if "=" in a]
-    for given in cli._with_recipes(settings):
+    for given in _with_recipes(settings):
         overrides = OverridesParser.create().parse_overrides(given)
         several = [list(map(str, o.sweep_string_iterator())) if _choice(o) else [""] for o in overrides]
         for turn in {0, max(map(len, several), default=1) - 1}:  # the first and the last value of each

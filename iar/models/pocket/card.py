@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
 from iar import cli, models
 from iar.generation import Engine
@@ -20,10 +18,9 @@ from iar.models import LoadedModel
 from iar.models.pocket import WEIGHTS
 from iar.pipeline.evaluation import score
 from iar.pipeline.experiment import data
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.pipeline.extraction import vector_files
 from iar.revision.configuration import Configuration
-from iar.shipped import shipped
 from iar.vectors import VectorSet
 
 LAYERS, STRENGTHS, SEEDS = (9, 14, 19, 24), (1.0, 1.5, 2.0, 2.5), range(1, 11)
@@ -35,12 +32,10 @@ def measure(
     model: Path, folder: Path, pocket: Path, limit: int | None, brief: bool
 ) -> tuple[pd.DataFrame, dict[str, VectorSet]]:
     """Scores of the baseline, the grid and ten random directions on the test split, and the vectors."""
-    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        settings = {"data.root": pocket, "vectors": folder / "vectors", "model.path": model, "split": "test"}
-        cfg = compose("scoring", [f"{key}={value}" for key, value in settings.items()])
-    cfg.limit = limit
-    check(cfg)
-    data.prepare(cfg)
+    settings = {"data.root": pocket, "vectors": folder / "vectors", "model.path": model, "split": "test"}
+    composed = compose("scoring", [f"{key}={value}" for key, value in settings.items()])
+    cfg = read(Scoring, composed).replace(limit=limit)
+    data.prepare(cfg.data)
     loaded = models.load_from(cfg.model)
     last = replace(STANDARD, tokens="last")
     vectors = vector_files.ensure(cfg, loaded, [STANDARD, last], {STANDARD.pairs: cfg})
@@ -55,10 +50,9 @@ def measure(
 
 
 def _score(
-    folder: Path, cfg: DictConfig, names: Sequence[str], engine: Engine, configurations: list[Configuration]
+    folder: Path, cfg: Scoring, names: Sequence[str], engine: Engine, configurations: list[Configuration]
 ) -> pd.DataFrame:
-    cfg = cfg.copy()
-    cfg.run = str(folder)
+    cfg = cfg.replace(run=str(folder))
     run = score.open_run(cfg, "card", score.definition(cfg, names, engine))
     return score.score(run, engine, cfg, data.load(cfg, names), configurations).scores
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from benchmark.errors import DataError
 from benchmark.sample import Loaded
@@ -28,6 +27,7 @@ from iar.pipeline.evaluation.engines import answering
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import configuration, plan
+from iar.pipeline.experiment.settings import Auditing
 from iar.records import Run
 from iar.revision.configuration import Configuration
 from iar.terminal import log_file
@@ -76,7 +76,7 @@ class Audit:
         console.print(f"{name} left out: {self.failed[name]}", style="red", soft_wrap=True)
 
 
-def check(cfg: DictConfig) -> Configuration:
+def check(cfg: Auditing) -> Configuration:
     """How the models are asked; before anything is loaded.
 
     Raises:
@@ -103,7 +103,7 @@ def ask(models: Sequence[Model], settings: Sequence[str] = ()) -> Audit:
     """
     cfg = models[0].cfg
     one = check(cfg)
-    data.prepare(cfg)
+    data.prepare(cfg.data)
     asked = data.load(cfg, [BENCHMARK])
     audit = opened(cfg, one, {"settings": sorted(settings), "limit": cfg.limit})
     for number, model in enumerate(models, 1):
@@ -130,12 +130,12 @@ def dry_run(models: Sequence[Model]) -> None:
             console.print(f"{model.name}: {error}", style="red")
 
 
-def opened(cfg: DictConfig, one: Configuration, defined: Mapping[str, Any]) -> Audit:
+def opened(cfg: Auditing, one: Configuration, defined: Mapping[str, Any]) -> Audit:
     """The audit's folder, by default named after what all its models share: a longer list goes on in the same one."""
     described = data.describe(cfg, BENCHMARK)
     whole = {
         "command": "audit",
-        "data": {"name": cfg.data.name, "folder": str(cfg.data[cfg.split]), "seed": cfg.data.get("seed")},
+        "data": {"name": cfg.data.name, "folder": cfg.data.folder(cfg.split), "seed": cfg.data.seed},
         "benchmarks": {BENCHMARK: described},
         "judge": factory.configured(cfg).describe(),
         "method": one.to_dict(),
@@ -149,8 +149,7 @@ def opened(cfg: DictConfig, one: Configuration, defined: Mapping[str, Any]) -> A
 
 def _scored(model: Model, folder: Path, asked: Mapping[str, Loaded], one: Configuration) -> Run:
     """One model's run; when this returns, nothing holds the model any more."""
-    cfg = model.cfg.copy()
-    cfg.run = str(folder)
+    cfg = model.cfg.replace(run=str(folder))
     engine = answering(plan([cfg]), [one])
     run = score.open_run(cfg, "audit", score.definition(cfg, [BENCHMARK], engine))
     score.score(run, engine, cfg, asked, [one])

@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from iar.errors import UserError, did_you_mean
 from iar.pipeline.experiment import settings
+from iar.pipeline.experiment.settings import Auditing
 from iar.shipped import shipped
 from iar.terminal.console import console
 
@@ -24,7 +23,7 @@ class Model:
     """A model of the list: its name in tables and figures, and all settings with it."""
 
     name: str
-    cfg: DictConfig
+    cfg: Auditing
 
 
 def quoted(argument: str) -> str:
@@ -44,7 +43,7 @@ def names(listed: object) -> list[str]:
     """The entries of the setting ``models``; none where it is null."""
     if listed is None:
         return []
-    return [str(entry) for entry in (listed if isinstance(listed, (list, tuple, ListConfig)) else [listed])]
+    return [str(entry) for entry in (listed if isinstance(listed, (list, tuple)) else [listed])]
 
 
 def models(entries: Sequence[str], arguments: Sequence[str]) -> list[Model]:
@@ -67,25 +66,26 @@ def models(entries: Sequence[str], arguments: Sequence[str]) -> list[Model]:
     shared = [argument for argument in arguments if argument not in own and not argument.startswith("-")]
     found: dict[str, Model] = {}
     used: set[str] = set()
+    known: set[str] = set()
     notes: list[str] = []
     for entry in entries:
         name, chosen = _entry(entry)
         if name in found:
             raise UserError(f"two models are called {name!r}: give one a name of its own, models=[OTHER=FOLDER]")
-        plain = _compose([*shared, *chosen])
+        plain = settings.compose("audit", [*shared, *chosen])
         fitting = [argument for argument in own if _has(plain, argument)]
         used.update(fitting)
         if lacking := [argument for argument in own if argument not in fitting]:
             notes.append(f"{name} has no such setting, it is asked without: {', '.join(lacking)}")
-        cfg = _compose([*shared, *chosen, *fitting]) if fitting else plain
-        cfg.data.shared = False  # VSCBench is a test set, and nothing is chosen here: all of it is asked
-        settings.check(cfg)
-        if missing := OmegaConf.missing_keys(cfg.model):
+        composed = settings.compose("audit", [*shared, *chosen, *fitting]) if fitting else plain
+        if missing := OmegaConf.missing_keys(composed.model):
             raise UserError(f"{name} needs model.{min(missing)}=VALUE: see conf/model/{name}.yaml")
-        found[name] = Model(name, cfg)
+        known |= {f"model.{key}" for key in composed.model}
+        cfg = settings.read(Auditing, composed)
+        # VSCBench is a test set, and nothing is chosen here: all of it is asked.
+        found[name] = Model(name, cfg.replace(data=cfg.data.replace(shared=False)))
     if unknown := [argument for argument in own if argument not in used]:
         key = unknown[0].partition("=")[0]
-        known = {f"model.{name}" for model in found.values() for name in model.cfg.model}
         raise UserError(f"unknown setting {key!r} of every model: {did_you_mean(key, known)}")
     for note in notes:
         console.print(note)
@@ -110,12 +110,6 @@ def _entry(entry: str) -> tuple[str, list[str]]:
 
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "\\'") + "'"
-
-
-def _compose(overrides: Sequence[str]) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        return hydra.compose("audit", list(overrides))
 
 
 def _has(cfg: DictConfig, argument: str) -> bool:

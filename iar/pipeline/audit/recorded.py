@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 import benchmark
 from benchmark import answers, joining, scoring
 from benchmark.answers import Answer
@@ -26,6 +24,7 @@ from iar.pipeline.audit import ask
 from iar.pipeline.audit.ask import BENCHMARK, Audit
 from iar.pipeline.evaluation import judge
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Auditing
 from iar.records import Run
 from iar.revision.configuration import Configuration
 from iar.terminal.console import console
@@ -33,7 +32,7 @@ from iar.terminal.console import console
 SUFFIXES = (".jsonl", ".json", ".csv")
 
 
-def read(cfg: DictConfig, folder: Path, names: Sequence[str] = (), partial: bool = False) -> Audit:
+def read(cfg: Auditing, folder: Path, names: Sequence[str] = (), partial: bool = False) -> Audit:
     """Scores every model's recorded answers; one whose answers do not fit is named and the next one goes on.
 
     Args:
@@ -52,9 +51,9 @@ def read(cfg: DictConfig, folder: Path, names: Sequence[str] = (), partial: bool
     if unknown := [name for name in names if name not in sources]:
         raise UserError(f"no answers of {unknown[0]!r} in {folder}: {did_you_mean(unknown[0], sources)}")
     sources = {name: sources[name] for name in names} if names else sources
-    data.prepare(cfg)
+    data.prepare(cfg.data)
     protocol = data.protocol(cfg, BENCHMARK)
-    root = Path(cfg.data[cfg.split]) / cfg.benchmark[BENCHMARK].folder
+    root = Path(cfg.data.folder(cfg.split)) / cfg.benchmark[BENCHMARK].folder
     samples = scoring.questions(protocol, root, cfg.split)
     every = benchmark.protocol(BENCHMARK)
     elsewhere = () if protocol.questions == every.name else scoring.questions(every, root, cfg.split)
@@ -116,7 +115,7 @@ def _chosen(
 
 
 def _judged(
-    run: Run, asked: Mapping[str, Loaded], found: Mapping[str, Answer], asked_as: Configuration, cfg: DictConfig
+    run: Run, asked: Mapping[str, Loaded], found: Mapping[str, Answer], asked_as: Configuration, cfg: Auditing
 ) -> None:
     """Verdicts on one model's answers, in the same records as those of a model that was asked."""
     ((name, loaded),) = asked.items()

@@ -12,25 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from omegaconf import DictConfig
 
-from iar.errors import UserError, did_you_mean
 from iar.revision import methods
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
-
-HOW = ("true", "false", "each")
-
-
-def check(cfg: DictConfig) -> None:
-    """Raises what is wrong with ``confirm``.
-
-    Raises:
-        UserError: It is none of true, false and each.
-    """
-    if not isinstance(cfg.confirm, bool) and cfg.confirm != "each":  # the words "true" and "false" are no booleans
-        asked = str(cfg.confirm)
-        raise UserError(f"unknown confirm {asked!r}: {did_you_mean(asked, HOW)}")
 
 
 def chosen(how: object, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> list[Configuration]:

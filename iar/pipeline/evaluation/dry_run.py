@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from omegaconf import DictConfig, open_dict
 from rich.table import Table
 
 import benchmark
@@ -15,6 +14,7 @@ from benchmark.pocket import layouts
 from iar.pipeline.evaluation import engines, prompts
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan
+from iar.pipeline.experiment.settings import Scoring
 from iar.terminal.console import console
 
 
@@ -29,7 +29,7 @@ def show(plan: Plan) -> None:
     with _data(plan.cfg) as cfg:
         asked = data.load(cfg, plan.benchmarks)
         compose, costs = prompts.composer(cfg, plan.configurations), {}
-        if engines.kind(cfg) == "endpoint":
+        if cfg.model.kind == "endpoint":
             engine = engines.answering(Plan(cfg, plan.configurations, plan.pairs))
             costs = engines.estimates(engine, cfg, asked, plan.configurations)
         title = f"dry run: {cfg.model.name}, {cfg.split} split, {len(plan.configurations)} configurations"
@@ -52,19 +52,20 @@ def show(plan: Plan) -> None:
         if len(costs) > 1:
             parts = list(costs.values())
             console.print(f"all: {sum(parts[1:], parts[0])}")
-        if total[3] and (cfg.get("judge") or {}).get("kind") not in (None, "rules"):
-            console.print(f"judge {cfg.judge.get('name') or cfg.judge.kind}: {total[3]:,} answers, not in these costs")
+        if total[3] and cfg.judge.get("kind") not in (None, "rules"):
+            console.print(
+                f"judge {cfg.judge.get('name') or cfg.judge['kind']}: {total[3]:,} answers, not in these costs"
+            )
 
 
 @contextmanager
-def _data(cfg: DictConfig) -> Iterator[DictConfig]:
+def _data(cfg: Scoring) -> Iterator[Scoring]:
     """The settings, with the pocket data in a folder that goes away where they were not written yet."""
-    if cfg.data.name != "pocket" or layouts.complete(Path(cfg.data.root), cfg.data.seed):
+    if cfg.data.name != "pocket" or layouts.complete(Path(cfg.data.root), cfg.data.seed or 0):
         yield cfg
         return
     with TemporaryDirectory() as folder:
-        cfg = cfg.copy()
-        with open_dict(cfg):
-            cfg.data.root = str(Path(folder) / "pocket")
-        data.prepare(cfg)
-        yield cfg
+        moved = cfg.data.moved(Path(folder) / "pocket")
+        shown = moved.instructions if cfg.demonstrations == cfg.data.instructions else cfg.demonstrations
+        data.prepare(moved)
+        yield cfg.replace(data=moved, demonstrations=shown)

@@ -7,24 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf, open_dict
-
 import benchmark
 from benchmark.sample import Loaded
-from iar.errors import UserError, did_you_mean
 from iar.generation import Answering
 from iar.pipeline.evaluation import prompts
 from iar.pipeline.experiment.plan import Plan
+from iar.pipeline.experiment.settings import Executor, Scoring, on_ray
 from iar.prompting import Compose
 from iar.revision.configuration import Configuration
-from iar.workers import settings as workers
 
 if TYPE_CHECKING:
     from iar.generation import RemoteEngine
     from iar.generation.worker_engine import RayEngine
     from iar.remote.budget import Budget, Estimate
-
-KINDS = ("local", "endpoint")
 
 
 def answering(plan: Plan, configurations: Sequence[Configuration] | None = None) -> Answering:
@@ -36,9 +31,9 @@ def answering(plan: Plan, configurations: Sequence[Configuration] | None = None)
     """
     cfg, wanted = plan.cfg, plan.configurations if configurations is None else configurations
     compose = prompts.composer(cfg, wanted)
-    if workers.kind(cfg) == "ray":
+    if on_ray(cfg):
         return _on_workers(plan, wanted, compose)
-    if kind(cfg) == "endpoint":
+    if cfg.model.kind == "endpoint":
         return _remote(cfg, wanted, compose)
     # Here, because these load torch, and a model at an endpoint needs none.
     from iar import models
@@ -50,19 +45,7 @@ def answering(plan: Plan, configurations: Sequence[Configuration] | None = None)
     check(wanted, loaded)
     vectors = vector_files.ensure(cfg, loaded, wanted, plan.pairs)
     strengths = kl_strength.resolve(cfg, loaded, wanted, vectors)
-    return Engine(loaded, vectors, cfg.batch_size, compose=compose, strengths=strengths, **cfg.generation)
-
-
-def kind(cfg: DictConfig) -> str:
-    """Where the model runs: ``local`` (also where the settings do not say) or ``endpoint``.
-
-    Raises:
-        UserError: Neither.
-    """
-    found = str(cfg.model.get("kind") or "local")
-    if found not in KINDS:
-        raise UserError(f"unknown model.kind {found!r}: {did_you_mean(found, KINDS)}")
-    return found
+    return Engine(loaded, vectors, cfg.batch_size, compose=compose, strengths=strengths, **cfg.generation.to_dict())
 
 
 def _on_workers(plan: Plan, configurations: Sequence[Configuration], compose: Compose) -> RayEngine:
@@ -74,28 +57,19 @@ def _on_workers(plan: Plan, configurations: Sequence[Configuration], compose: Co
     from iar.generation.worker_engine import RayEngine
     from iar.pipeline.extraction import on_workers
 
-    cfg, settings = plan.cfg, workers.workers(plan.cfg)
-    on_workers.ensure(cfg, configurations, plan.pairs, settings)
-    pool = settings.start(partial(_engine, _local(plan), tuple(configurations)), cfg)
+    settings = plan.cfg.executor.pool()
+    on_workers.ensure(plan.cfg, configurations, plan.pairs, settings)
+    pool = settings.start(partial(_engine, _local(plan), tuple(configurations)), plan.cfg.model.device)
     engine = RayEngine(pool, compose, settings.shard)
     engine.describe()  # an error in loading the model comes before the run folder is made
     return engine
 
 
 def _local(plan: Plan) -> Plan:
-    """The same plan for one process, without what only the command that has it can resolve."""
-    return Plan(
-        _one_process(plan.cfg), plan.configurations, {name: _one_process(own) for name, own in plan.pairs.items()}
-    )
-
-
-def _one_process(cfg: DictConfig) -> DictConfig:
-    """The same settings, resolved, for one process."""
-    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    assert isinstance(resolved, DictConfig)
-    with open_dict(resolved):
-        resolved.executor = {"kind": "local"}
-    return resolved
+    """The same plan for one process."""
+    here = Executor()
+    pairs = {name: own.replace(executor=here) for name, own in plan.pairs.items()}
+    return Plan(plan.cfg.replace(executor=here), plan.configurations, pairs)
 
 
 def _engine(plan: Plan, configurations: Sequence[Configuration]) -> Answering:
@@ -106,18 +80,17 @@ def _engine(plan: Plan, configurations: Sequence[Configuration]) -> Answering:
     return answering(plan, configurations)
 
 
-def _remote(cfg: DictConfig, configurations: Sequence[Configuration], compose: Compose) -> RemoteEngine:
+def _remote(cfg: Scoring, configurations: Sequence[Configuration], compose: Compose) -> RemoteEngine:
     from iar.generation import RemoteEngine
     from iar.remote import Budget, Client, Endpoint
 
-    limits = cfg.get("budget") or {}
     client = Client(
-        Endpoint.from_settings(cfg.model.endpoint),
-        cache=Path(cfg.cache) if cfg.get("cache") else None,
-        budget=Budget(limits.get("usd"), limits.get("tokens")),
+        Endpoint.from_settings(cfg.model.endpoint or {}),
+        cache=Path(cfg.cache) if cfg.cache else None,
+        budget=Budget(cfg.budget.usd, cfg.budget.tokens),
         label=f"{cfg.model.name}: requests",
     )
-    engine = RemoteEngine(client, compose, int(cfg.model.get("thinking_tokens") or 0))
+    engine = RemoteEngine(client, compose, cfg.model.thinking_tokens or 0)
     for configuration in configurations:
         engine.check(configuration)
     return engine
@@ -131,7 +104,7 @@ def budget(engine: Answering) -> Budget | None:
 
 
 def estimates(
-    engine: Answering, cfg: DictConfig, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]
+    engine: Answering, cfg: Scoring, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]
 ) -> dict[str, Estimate]:
     """Protocol -> what its questions would cost at an endpoint; nothing is sent. Empty for a model on this machine.
 

@@ -7,7 +7,6 @@ in a folder that is removed at once.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,13 +17,13 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from omegaconf import DictConfig, OmegaConf, open_dict
 
 from benchmark.pocket import layouts
 from benchmark.sample import Loaded
 from iar.errors import UserError
 from iar.pipeline.evaluation import timings
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Recorded, checked
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
@@ -32,7 +31,6 @@ NEEDED = ("configuration", "benchmark", "category", "metric", "value", "low", "h
 KEYS = ["configuration", "benchmark", "category", "metric"]
 CHANGES = ["difference", "low", "high", "p_holm"]
 AREAS = ("group", "against", "hypervolume", "low", "high")
-_INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 Place = tuple[str, str, str]  # benchmark, sample, configuration
 Record = dict[str, Any]
@@ -212,14 +210,17 @@ class FinishedRun:
         return UserError(f"{file} is damaged ({type(error).__name__}): score the run again")
 
     @property
-    def settings(self) -> DictConfig:
-        """The settings that its configurations share; a copy.
+    def settings(self) -> Recorded:
+        """Which questions its configurations were asked.
 
         Raises:
             UserError: The run has lost its configurations.
         """
         for file in sorted((self.path / "configs").glob("*.yaml")):
-            return literal(self.settings_of(file.stem))
+            try:
+                return checked(Recorded, self.settings_of(file.stem))
+            except UserError as error:
+                raise UserError(f"{file} is damaged ({error}): score the run again") from error
         raise UserError(f"no configurations in {self.path / 'configs'}: the run folder is incomplete; sweep again")
 
     @cached_property
@@ -230,12 +231,12 @@ class FinishedRun:
             UserError: It was asked in another way or with other questions than now; DataError: its data are gone.
         """
         cfg = self.settings
-        names = [str(name) for name in cfg.benchmark]
+        names = list(cfg.benchmark)
         with tempfile.TemporaryDirectory(prefix="iar-") as scratch:
-            if cfg.data.name == "pocket" and not layouts.complete(Path(cfg.data.root), cfg.data.seed):
-                layouts.write(Path(scratch) / "data", cfg.data.seed)
-                with open_dict(cfg):
-                    cfg.data[cfg.split] = str(Path(scratch) / "data" / str(cfg.split))
+            if cfg.data.name == "pocket" and not layouts.complete(Path(cfg.data.root), cfg.data.seed or 0):
+                drawn = Path(scratch) / "data"
+                layouts.write(drawn, cfg.data.seed or 0)
+                cfg = cfg.replace(data=cfg.data.replace(**{cfg.split: str(drawn / cfg.split)}))
             asked = data.load(cfg, names)
             for name in names:
                 self._check(name, data.describe(cfg, name))
@@ -271,25 +272,6 @@ def scores(folder: Path) -> pd.DataFrame:
     except (ValueError, KeyError) as error:
         raise UserError(f"{file} is damaged ({error}): python -m iar.judge {folder} writes it again") from error
     return found
-
-
-def literal(settings: Mapping[str, Any]) -> DictConfig:
-    """Plain data as settings in which ``${…}`` is text.
-
-    >>> literal({"path": "${oc.env:HOME}"}).path
-    '${oc.env:HOME}'
-    """
-    found = OmegaConf.create(_escaped(settings))
-    assert isinstance(found, DictConfig)
-    return found
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return _INTERPOLATION.sub(lambda found: rf"{found[1] * 2}\${{", value)
-    if isinstance(value, Mapping):
-        return {key: _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain(file: Path) -> Any:

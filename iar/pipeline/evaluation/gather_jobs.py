@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from omegaconf import DictConfig, open_dict
 
 from iar.errors import UserError
 from iar.judges import factory
@@ -20,6 +19,7 @@ from iar.pipeline.evaluation import judge, noise_floor, score, timings
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
+from iar.pipeline.experiment.settings import Scoring
 from iar.records import Run
 
 PLACES = {"generations": ("benchmark", "sample", "configuration"), "verdicts": judge.COLUMNS}
@@ -32,18 +32,18 @@ class Gathered(NamedTuple):
     plan: Plan
 
 
-def gather(jobs: Sequence[DictConfig], command: str) -> Gathered:
+def gather(jobs: Sequence[tuple[Scoring, str]], command: str) -> Gathered:
     """One run of the jobs' runs.
 
     Args:
-        jobs: Their settings, with their run folder as ``run`` and the folder of the whole as ``into``.
+        jobs: The settings of each as they were given, and its run folder.
         command: Name in the default folder, which is that of the same jobs in one pass.
 
     Raises:
         UserError: The runs differ in more than their configurations, or the folder holds another run.
     """
-    parts = [Run.at(str(job.run)) for job in jobs]
-    asked = plan([_common(job) for job in jobs])
+    parts = [Run.at(folder) for _, folder in jobs]
+    asked = plan([job.replace(controls=0) for job, _ in jobs])
     definition: dict[str, Any] = {}
     for part in parts:
         _add(definition, part.definition, part.path)
@@ -56,16 +56,6 @@ def gather(jobs: Sequence[DictConfig], command: str) -> Gathered:
     score.write_configurations(run.path, asked.cfg, asked.configurations)
     judge.judge(run, samples, factory.configured(asked.cfg))
     return Gathered(score.tabulate(run, samples, asked.configurations), asked)
-
-
-def _common(job: DictConfig) -> DictConfig:
-    """The job's settings as they were given, less what it leaves to the whole."""
-    cfg = job.copy()
-    with open_dict(cfg):
-        cfg.run = cfg.pop("into")
-        if "controls" in cfg:
-            cfg.controls = 0
-    return cfg
 
 
 def _add(whole: dict[str, Any], part: Mapping[str, Any], folder: Path, name: str = "") -> None:

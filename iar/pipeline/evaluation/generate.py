@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig
-
 import benchmark
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded, Sample
@@ -14,6 +12,7 @@ from iar.errors import UserError
 from iar.generation import Answering, Generation
 from iar.generation.answering import NOT_FINITE
 from iar.pipeline.evaluation import prompts, timings
+from iar.pipeline.experiment.settings import Scoring
 from iar.records import Log, Run
 from iar.revision.configuration import Configuration
 from iar.terminal.console import bars, console
@@ -22,7 +21,7 @@ from iar.terminal.console import bars, console
 def ask(
     run: Run,
     engine: Answering,
-    cfg: DictConfig,
+    cfg: Scoring,
     asked: Mapping[str, Loaded],
     configurations: Sequence[Configuration],
     apart: bool = False,
@@ -91,7 +90,7 @@ def tell(what: str, items: Sequence[tuple[str, str]]) -> None:
         console.print(f"{what}: {sum(map(len, list(reasons.values())[5:]))} more")
 
 
-def _say_length(cfg: DictConfig, protocol: Protocol) -> None:
+def _say_length(cfg: Scoring, protocol: Protocol) -> None:
     if cfg.model.max_new_tokens < protocol.max_new_tokens:
         console.print(
             f"{protocol.benchmark}: answers are cut at {cfg.model.max_new_tokens} tokens (model.max_new_tokens), "

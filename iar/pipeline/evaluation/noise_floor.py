@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig
 
 import benchmark
 from benchmark.protocol import Protocol
@@ -31,6 +30,7 @@ from iar.errors import UserError
 from iar.generation import Answering
 from iar.judges.judge import Judge
 from iar.pipeline.evaluation import judge, outcomes, prompts
+from iar.pipeline.experiment.settings import Scoring
 from iar.records import Run
 from iar.revision.configuration import Configuration
 from iar.stats import differences
@@ -91,7 +91,7 @@ class NoiseFloor:
 def measure(
     run: Run,
     engine: Answering,
-    cfg: DictConfig,
+    cfg: Scoring,
     asked: Mapping[str, Loaded],
     configuration: Configuration,
     by: Judge,

@@ -6,38 +6,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded
 from iar.errors import UserError
-from iar.prompting import Compose, attack, cot, few_shot
+from iar.pipeline.experiment.settings import Scoring
+from iar.prompting import Compose, cot, few_shot
 from iar.prompting.composer import Composer
 from iar.revision.configuration import Configuration
 from iar.terminal.console import console
 
 
-def composer(cfg: DictConfig, configurations: Iterable[Configuration]) -> Composer:
+def composer(cfg: Scoring, configurations: Iterable[Configuration]) -> Composer:
     """What says things for a run; the demonstrations are read where a configuration shows any.
 
     Raises:
-        UserError: No demonstrations or too few, or more images than the model takes (``model.max_images``); an unknown
-            attack, or one that begins the answer of a model at an endpoint.
+        UserError: No demonstrations or too few, or more images than the model takes (``model.max_images``); an
+            attack that begins the answer of a model at an endpoint.
     """
-    attacking = str(cfg.get("attack") or "")
-    attack.check(attacking)
-    if attacking == "prefix" and cfg.model.get("kind") == "endpoint":
+    attacking = cfg.attack or ""
+    if attacking == "prefix" and cfg.model.kind == "endpoint":
         raise UserError(
             "attack=prefix begins the answer itself, which an endpoint does not offer: attack=system or turns"
         )
     showing = [configuration for configuration in configurations if configuration.shots]
     if not showing:
         return Composer(attack=attacking)
-    file = cfg.get("demonstrations")
-    if not file:
+    if not cfg.demonstrations:
         raise UserError(f"method fewshot needs demonstrations: demonstrations=FILE, {few_shot.FORMAT}")
-    demonstrations = few_shot.read(Path(str(file)).expanduser())
-    most = cfg.model.get("max_images")
+    demonstrations = few_shot.read(Path(cfg.demonstrations).expanduser())
+    most = cfg.model.max_images
     for configuration in showing:
         demonstrations.require(configuration.shots)
         shown = sum(
@@ -51,15 +48,15 @@ def composer(cfg: DictConfig, configurations: Iterable[Configuration]) -> Compos
     return Composer(demonstrations, attacking)
 
 
-def length(cfg: DictConfig, protocol: Protocol, configuration: Configuration) -> int:
+def length(cfg: Scoring, protocol: Protocol, configuration: Configuration) -> int:
     """Tokens that an answer may have: the protocol's, or the model's where these are fewer; with a chain of thought the
     tokens of the reasoning on top."""
-    own = min(protocol.max_new_tokens, int(cfg.model.max_new_tokens))
-    return own + (int(cfg.reasoning_tokens) if cot.PART in configuration.prompting else 0)
+    own = min(protocol.max_new_tokens, cfg.model.max_new_tokens)
+    return own + (cfg.reasoning_tokens if cot.PART in configuration.prompting else 0)
 
 
 def by_length(
-    cfg: DictConfig, protocol: Protocol, configurations: Sequence[Configuration]
+    cfg: Scoring, protocol: Protocol, configurations: Sequence[Configuration]
 ) -> list[tuple[int, list[Configuration]]]:
     """The configurations that are asked together, shortest answers first; each group in its order."""
     ordered = sorted(configurations, key=lambda c: length(cfg, protocol, c))

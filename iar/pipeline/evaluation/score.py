@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 import benchmark
 from benchmark.protocol import Protocol
@@ -20,6 +20,7 @@ from iar.judges import factory
 from iar.pipeline.evaluation import differences, engines, generate, judge, noise_floor, outcomes, prompts, unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Scoring
 from iar.prompting import cot
 from iar.prompting.composer import Composer
 from iar.records import Run
@@ -30,15 +31,15 @@ from iar.terminal import log_file
 from iar.terminal.console import console
 
 
-def definition(cfg: DictConfig, names: Sequence[str], engine: Answering) -> dict[str, Any]:
+def definition(cfg: Scoring, names: Sequence[str], engine: Answering) -> dict[str, Any]:
     """What a score of this run depends on, besides the configuration and what only some configurations use."""
     described = {name: value for name, value in engine.describe().items() if name not in ("gates", "strengths")}
     said = engine.compose.describe() if isinstance(engine.compose, Composer) else {}
     return described | {
         "data": {
             "name": cfg.data.name,
-            "folder": str(cfg.data[cfg.split]),
-            "seed": cfg.data.get("seed"),
+            "folder": cfg.data.folder(cfg.split),
+            "seed": cfg.data.seed,
             "split": cfg.split,
             "limit": cfg.limit,
         },
@@ -50,7 +51,7 @@ def definition(cfg: DictConfig, names: Sequence[str], engine: Answering) -> dict
     }
 
 
-def open_run(cfg: DictConfig, command: str, defined: dict[str, Any]) -> Run:
+def open_run(cfg: Scoring, command: str, defined: dict[str, Any]) -> Run:
     """The run folder, by default named after what it holds, so that the same command goes on in the same folder.
 
     In a name that is given, ``{definition}`` stands for those eight digits.
@@ -64,7 +65,7 @@ def open_run(cfg: DictConfig, command: str, defined: dict[str, Any]) -> Run:
 def score(
     run: Run,
     engine: Answering,
-    cfg: DictConfig,
+    cfg: Scoring,
     asked: Mapping[str, Loaded],
     configurations: Sequence[Configuration],
     apart: bool = False,
@@ -91,7 +92,7 @@ def score(
     return tabulate(run, asked, configurations)
 
 
-def _report_unasked(cfg: DictConfig, asked: Mapping[str, Loaded]) -> None:
+def _report_unasked(cfg: Scoring, asked: Mapping[str, Loaded]) -> None:
     for name, loaded in asked.items():
         generate.tell(f"{name}: not asked, counted as unscored", [(item.id, item.reason) for item in loaded.unasked])
         if not loaded.samples:
@@ -106,10 +107,9 @@ def _report_releases(run: Run) -> None:
         console.print(f"not the release of the data that the protocol pins: {', '.join(other)}")
 
 
-def write_configurations(folder: Path, cfg: DictConfig, configurations: Sequence[Configuration]) -> None:
+def write_configurations(folder: Path, cfg: Scoring, configurations: Sequence[Configuration]) -> None:
     """The resolved settings of each configuration, as YAML that Hydra reads; of the pairs only the name."""
-    shared = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(shared, dict)
+    shared = cfg.to_dict()
     (folder / "configs").mkdir(exist_ok=True)
     for configuration in configurations:
         settings = shared | configuration.to_dict()

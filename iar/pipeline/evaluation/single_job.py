@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, open_dict
-
-from iar.pipeline.evaluation.engines import answering, kind
+from iar.pipeline.evaluation.engines import answering
 from iar.pipeline.experiment import data, plan
+from iar.pipeline.experiment.settings import Scoring
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def name(cfg: DictConfig) -> str:
+def name(cfg: Scoring) -> str:
     """Of its configuration.
 
     Raises:
@@ -26,33 +25,30 @@ def name(cfg: DictConfig) -> str:
     return plan.configuration(cfg).name
 
 
-def settings(cfg: DictConfig) -> DictConfig:
+def settings(cfg: Scoring) -> Scoring:
     """The job's own: a run folder named after the configuration and what it was asked, and nothing but the job."""
-    own = cfg.copy()
-    with open_dict(own):
-        own.run = f"{cfg.run or 'runs'}/jobs/{name(cfg)}-{{definition}}"
-        own.update({key: value for key, value in (("controls", 0), ("confirm", False)) if key in cfg})
-    return own
+    run = f"{cfg.run or 'runs'}/jobs/{name(cfg)}-{{definition}}"
+    return cfg.replace(run=run, controls=0, confirm=False)
 
 
-def prepare(cfg: DictConfig) -> None:
+def prepare(cfg: Scoring) -> None:
     """Makes the data and the vectors that the job needs and does not find.
 
     Raises:
         UserError: The model cannot be loaded, or the pairs cannot be read.
     """
-    if cfg.get("dry_run"):
+    if cfg.dry_run:
         return
-    data.prepare(cfg)
+    data.prepare(cfg.data)
     wanted = plan.configuration(cfg)
-    if wanted.steered and kind(cfg) == "local":
+    if wanted.steered and cfg.model.kind == "local":
         from iar.pipeline.extraction import vector_files
 
         if not vector_files.path(cfg, wanted.source).exists():
             answering(plan.plan([settings(cfg)]))
 
 
-def objectives(scores: pd.DataFrame, jobs: Sequence[DictConfig]) -> list[tuple[float, float]]:
+def objectives(scores: pd.DataFrame, jobs: Sequence[Scoring]) -> list[tuple[float, float]]:
     """Of each job its safety (SRA_a) and its helpfulness; NaN where it was not asked."""
     from iar.stats import frontier_points
 

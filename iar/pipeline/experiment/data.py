@@ -9,57 +9,52 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from omegaconf import DictConfig
-
 import benchmark
 from benchmark import families, validation
 from benchmark.halves import halves
 from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded
-from iar.errors import UserError, did_you_mean
+from iar.pipeline.experiment.settings import Data, Questions
 from iar.terminal.console import console
 
-SPLITS = ("validation", "test")
 _Item = TypeVar("_Item")
 
 
-def prepare(cfg: DictConfig) -> None:
-    """Writes the pocket data if this configuration uses it and it is not there yet."""
-    if cfg.data.name == "pocket" and not layouts.complete(Path(cfg.data.root), cfg.data.seed):
-        with console.status(f"writing the pocket data into {cfg.data.root}"):
-            layouts.write(Path(cfg.data.root), cfg.data.seed)
+def prepare(wanted: Data) -> None:
+    """Writes the pocket data if these are wanted and not there yet."""
+    if wanted.name == "pocket" and not layouts.complete(Path(wanted.root), wanted.seed or 0):
+        with console.status(f"writing the pocket data into {wanted.root}"):
+            layouts.write(Path(wanted.root), wanted.seed or 0)
 
 
-def protocol(cfg: DictConfig, name: str) -> Protocol:
+def protocol(cfg: Questions, name: str) -> Protocol:
     """The protocol that the settings choose for a benchmark, by its whole name or what stands behind the slash.
 
     Raises:
         DataError: There is none of that name.
     """
-    chosen = cfg.benchmark[name].get("protocol")
+    chosen = cfg.benchmark[name].protocol
     if chosen is None:
         return benchmark.protocol(name)
     return benchmark.protocol(str(chosen) if str(chosen).partition("/")[0] == name else f"{name}/{chosen}")
 
 
-def load(cfg: DictConfig, names: Sequence[str]) -> dict[str, Loaded]:
+def load(cfg: Questions, names: Sequence[str]) -> dict[str, Loaded]:
     """The samples of each benchmark in the configuration's split, at most ``limit`` of each.
 
     Returns:
         Name of the protocol (of the benchmark alone where its default is asked) -> its samples.
     """
-    if cfg.split not in SPLITS:
-        raise UserError(f"unknown split {cfg.split!r}: {did_you_mean(str(cfg.split), SPLITS)}")
     return {_key(cfg, name): _load(cfg, name) for name in names}
 
 
-def _key(cfg: DictConfig, name: str) -> str:
+def _key(cfg: Questions, name: str) -> str:
     asked = protocol(cfg, name).name
     return name if asked == benchmark.protocol(name).name else asked
 
 
-def describe(cfg: DictConfig, name: str) -> dict[str, str]:
+def describe(cfg: Questions, name: str) -> dict[str, str]:
     """What a score depends on besides the model: the protocol, which release of the data, and their digest.
 
     Returns:
@@ -79,11 +74,11 @@ def _digest(asked: Protocol, root: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _root(cfg: DictConfig, name: str) -> Path:
-    return Path(cfg.data[cfg.split]) / cfg.benchmark[name].folder
+def _root(cfg: Questions, name: str) -> Path:
+    return Path(cfg.data.folder(cfg.split)) / cfg.benchmark[name].folder
 
 
-def _load(cfg: DictConfig, name: str) -> Loaded:
+def _load(cfg: Questions, name: str) -> Loaded:
     loaded = families.assign(protocol(cfg, name).load(_root(cfg, name), cfg.split), _root(cfg, name))
     if cfg.data.shared and name != "scienceqa":  # ScienceQA has splits of its own
         loaded = _half(loaded, cfg.split)
@@ -96,7 +91,7 @@ def _load(cfg: DictConfig, name: str) -> Loaded:
     return Loaded(kept, _every(step, loaded.unasked))
 
 
-def of_the_other_half(cfg: DictConfig, name: str) -> str:
+def of_the_other_half(cfg: Questions, name: str) -> str:
     """Why a benchmark has no sample in this half, where the other half has them all; "" where that is not why."""
     if not cfg.data.shared or name == "scienceqa":
         return ""

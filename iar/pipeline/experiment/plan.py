@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
-
 from iar.errors import UserError, did_you_mean
+from iar.pipeline.experiment.settings import Scoring
 from iar.prompting import few_shot, reminder
 from iar.revision import methods
 from iar.revision.configuration import Configuration, canonical
@@ -34,16 +32,16 @@ class Plan:
     pairs: Name of every pair set of the jobs -> the settings of a job on it.
     """
 
-    cfg: DictConfig
+    cfg: Scoring
     configurations: tuple[Configuration, ...]
-    pairs: dict[str, DictConfig]
+    pairs: dict[str, Scoring]
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self.cfg.benchmark)
+        return tuple(self.cfg.benchmark)
 
 
-def plan(jobs: Sequence[DictConfig]) -> Plan:
+def plan(jobs: Sequence[Scoring]) -> Plan:
     """Puts the jobs together, with the baseline and the controls.
 
     Raises:
@@ -55,97 +53,78 @@ def plan(jobs: Sequence[DictConfig]) -> Plan:
     for job in jobs[1:]:
         if different := [key for key, value in _shared(job).items() if value != shared[key]]:
             raise UserError(f"one run has one {different[0]}: run again for each value of {different[0]!r}")
-    for name in {str(name) for job in jobs for name in job.benchmark}:
+    for name in {name for job in jobs for name in job.benchmark}:
         if len({str(job.benchmark[name]) for job in jobs if name in job.benchmark}) > 1:
             raise UserError(f"one run has one protocol of {name}: run again for the other, into another folder")
-    cfg = first.copy()
-    with open_dict(cfg):  # jobs may have a benchmark each
-        cfg.benchmark = OmegaConf.merge({}, *(job.benchmark for job in jobs))
+    benchmarks = {name: found for job in jobs for name, found in job.benchmark.items()}  # jobs may have one each
+    cfg = first.replace(benchmark=benchmarks)
     asked = [c for c in dict.fromkeys(configuration(job) for job in jobs) if c.method != "none"]
-    seeds = {configuration(job): int(job.get("controls", 0)) for job in reversed(jobs)}
+    seeds = {configuration(job): job.controls for job in reversed(jobs)}
     controls = _controls({c: seeds[c] for c in asked if c.steered})
     return Plan(cfg, tuple(dict.fromkeys((Configuration(), *asked, *controls))), _pair_sets(jobs))
 
 
-def configuration(cfg: DictConfig) -> Configuration:
+def configuration(cfg: Scoring) -> Configuration:
     """The configuration of one job; settings of parts that its method does not have are left out.
 
     Raises:
         UserError: An unknown name, or a layer, a strength or a number of shots that is none.
     """
-    parts = canonical(str(cfg.method)).split("+")
+    parts = canonical(cfg.method).split("+")
     said = _said(cfg, parts)
     steering = methods.steering(parts[-1])
     if steering.name == "none":
         return Configuration(method=cfg.method, **said)
     policy.check(cfg.tokens)
-    heads = _number(int, "heads", cfg.heads)
     return Configuration(
         method=cfg.method,
-        layers=_layers(cfg.layer, heads),
-        strength=_number(float, "strength", cfg.strength) if steering.strength else 0.0,
+        layers=_layers(cfg.layer, cfg.heads),
+        strength=float(cfg.strength) if steering.strength else 0.0,
         scale=cfg.scale,
         positions=cfg.positions,
         pairs=cfg.pairs.name,
         estimator=cfg.estimator,
         tokens=cfg.tokens,
-        heads=heads,
+        heads=cfg.heads,
         seed=cfg.seed if steering.draws else 0,
         **_conditional(cfg, steering),
         **said,
     )
 
 
-def _conditional(cfg: DictConfig, steering: methods.Method) -> dict[str, Any]:
+def _conditional(cfg: Scoring, steering: methods.Method) -> dict[str, Any]:
     """The settings of gates and budgets, as fields of `Configuration`; those that the method has not are left out."""
-    kl = _number(float, "kl", cfg.kl)
-    if kl < 0:
-        raise UserError(f"kl={cfg.kl} is no budget: give nats from 0, or leave it")
+    kl = float(cfg.kl)
     if not steering.gated:
         return {"kl": kl}
     return {
-        "gate_layer": -1 if cfg.gate_layer is None else _number(int, "gate_layer", cfg.gate_layer),
-        "threshold": _number(float, "threshold", cfg.threshold),
+        "gate_layer": -1 if cfg.gate_layer is None else cfg.gate_layer,
+        "threshold": float(cfg.threshold),
         "gate": cfg.gate,
         "kl": kl,
     }
 
 
-def _said(cfg: DictConfig, parts: Sequence[str]) -> dict[str, Any]:
+def _said(cfg: Scoring, parts: Sequence[str]) -> dict[str, Any]:
     """The settings of what is said around the question, as fields of `Configuration`."""
     said: dict[str, Any] = {}
     if "prompt" in parts:
-        said["reminder"] = str(cfg.reminder)
+        said["reminder"] = cfg.reminder
         reminder.check(said["reminder"])
     if "fewshot" in parts:
-        said["shots"] = _number(int, "shots", cfg.shots)
-        if said["shots"] < 1:
-            raise UserError(f"shots={cfg.shots} shows nothing: a shot is a safe-unsafe pair, try shots=1 or shots=2")
         if cfg.shots_by not in few_shot.BY:
             raise UserError(f"unknown shots_by {cfg.shots_by!r}: {did_you_mean(str(cfg.shots_by), few_shot.BY)}")
-        said |= {"shots_by": cfg.shots_by, "shots_seed": _number(int, "shots_seed", cfg.shots_seed)}
+        said |= {"shots": cfg.shots, "shots_by": cfg.shots_by, "shots_seed": cfg.shots_seed}
     return said
 
 
-def _layers(layer: Any, heads: int) -> tuple[int, ...]:
+def _layers(layer: int | tuple[int, ...] | str | None, heads: int) -> tuple[int, ...]:
     """``null`` is the published layer, or at head level all of them."""
-    if layer is None or layer == "all":
-        if layer == "all" and not heads:
+    if layer is None or isinstance(layer, str):
+        if layer and not heads:
             raise UserError("layer=all chooses heads from every layer: say how many, e.g. heads=48")
         return () if heads else (LAYER,)
-    layers = layer if isinstance(layer, ListConfig) else [layer]
-    return tuple(sorted({_number(int, "layer", value) for value in layers}))
-
-
-def _number(kind: type, name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, kind)):
-        examples = {"layer": "a layer index such as 14", "heads": "a number of heads such as 48"}
-        examples |= {"shots": "a number of pairs such as 2", "shots_seed": "a seed such as 0"}
-        wanted = examples.get(name, "a number such as 1.5")
-        raise UserError(f"{name}={value!r} is not {wanted}")
-    if not math.isfinite(float(value)):  # type: ignore[arg-type]
-        raise UserError(f"{name}={value} is not finite: give a number such as 1.5")
-    return kind(value)
+    return (layer,) if isinstance(layer, int) else tuple(sorted(set(layer)))
 
 
 def check(configurations: Sequence[Configuration], loaded: LoadedModel) -> None:
@@ -196,8 +175,8 @@ def _controls(steered: Mapping[Configuration, int]) -> list[Configuration]:
     return list(dict.fromkeys(controls))
 
 
-def _pair_sets(jobs: Sequence[DictConfig]) -> dict[str, DictConfig]:
-    found: dict[str, DictConfig] = {}
+def _pair_sets(jobs: Sequence[Scoring]) -> dict[str, Scoring]:
+    found: dict[str, Scoring] = {}
     for job in jobs:
         name = str(job.pairs.name)
         if found.setdefault(name, job).pairs != job.pairs:  # their vectors would have one name, and be one
@@ -207,7 +186,5 @@ def _pair_sets(jobs: Sequence[DictConfig]) -> dict[str, DictConfig]:
     return found
 
 
-def _shared(cfg: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items() if key not in AXES}
+def _shared(cfg: Scoring) -> dict[str, Any]:
+    return {key: value for key, value in cfg.to_dict().items() if key not in AXES}

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
 from iar.pairs.selection import Selection
+from iar.pipeline.experiment.settings import Settings
 from iar.pipeline.extraction import gate_prompts
 from iar.pipeline.extraction.gate_prompts import GatePrompts
 from iar.terminal.console import bars, console
@@ -30,7 +30,7 @@ from iar.vectors.statistics import Sums
 
 
 def make(
-    cfg: DictConfig, loaded: LoadedModel, vector_sets: Mapping[str, VectorSet], examples: Sequence[Example]
+    cfg: Settings, loaded: LoadedModel, vector_sets: Mapping[str, VectorSet], examples: Sequence[Example]
 ) -> dict[str, Gates]:
     """Gates for vectors of one pair set, by their names.
 
@@ -52,7 +52,7 @@ def make(
     except ValueError as error:
         raise UserError(f"too few prompts for gates ({error}): give more (gate_prompts.unsafe, .benign)") from error
     header = {"gate_prompts_digest": prompts.digest, "gate_limit": str(cfg.gate_prompts.limit)}
-    if selection := Selection.of(cfg.pairs):
+    if selection := Selection.of(cfg.pairs.to_dict()):
         header["gate_selection"] = str(selection)
     if prompts.attacks:
         header["gate_attacks"] = ",".join(prompts.attacks)
@@ -65,7 +65,7 @@ def make(
     return {name: replace(gates, header=gates.header | header) for name, gates in made.items()}
 
 
-def check(cfg: DictConfig, vector_sets: Mapping[str, VectorSet]) -> None:
+def check(cfg: Settings, vector_sets: Mapping[str, VectorSet]) -> None:
     """Raises where gates were fitted on other prompts than ``gate_prompts`` holds now; nothing where it holds no file.
 
     Raises:
@@ -83,7 +83,7 @@ def check(cfg: DictConfig, vector_sets: Mapping[str, VectorSet]) -> None:
             )
 
 
-def _read(cfg: DictConfig, loaded: LoadedModel, prompts: GatePrompts) -> Read:
+def _read(cfg: Settings, loaded: LoadedModel, prompts: GatePrompts) -> Read:
     asked, answered = prompts.asked, prompts.answered
     with bars() as progress:
         task = progress.add_task("gates: activations of prompts", total=len(asked) + len(answered))
@@ -102,7 +102,7 @@ def _read(cfg: DictConfig, loaded: LoadedModel, prompts: GatePrompts) -> Read:
 
 
 def _category_vectors(
-    cfg: DictConfig,
+    cfg: Settings,
     loaded: LoadedModel,
     examples: Sequence[Example],
     prompts: GatePrompts,

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 import iar.pairs
 from iar import records
 from iar.errors import UserError
 from iar.pairs import Example, sources
 from iar.pairs.row import Row
 from iar.pairs.selection import Selection
-from iar.prompting import attack
+from iar.pipeline.experiment.settings import Settings
 from iar.vectors.gate_fit import FOLDS
 from iar.vectors.statistics import pair_key
 
@@ -80,22 +78,22 @@ class GatePrompts:
         return [_root(first, name) for name in named]
 
 
-def read(cfg: DictConfig) -> GatePrompts:
+def read(cfg: Settings) -> GatePrompts:
     """The prompts of ``gate_prompts``, without what the pair set leaves out.
 
     Raises:
         UserError: No file is there, one is broken, no prompt of a side, or one that is on both sides; no such attack.
     """
-    files = {side: [Path(str(path)) for path in cfg.gate_prompts[side] if path] for side in ("unsafe", "benign")}
+    files = {
+        side: [Path(str(path)) for path in getattr(cfg.gate_prompts, side) if path] for side in ("unsafe", "benign")
+    }
     limit = cfg.gate_prompts.limit
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 2):
-        raise UserError(f"gate_prompts.limit={limit} is no number of prompts: give one from 2, or null for all")
     there = dict.fromkeys(path for path in (*files["unsafe"], *files["benign"]) if path.exists())
     rows = {path: list(sources.rows({"path": path})) for path in there}
     names = ", ".join(map(str, rows))
-    kept = Selection.of(cfg.pairs).rows([row for found in rows.values() for row in found], names)
+    kept = Selection.of(cfg.pairs.to_dict()).rows([row for found in rows.values() for row in found], names)
     kept_ids = {id(row) for row in kept}
-    attacks = attack.several(cfg.gate_prompts.attacks)
+    attacks = cfg.gate_prompts.attacks or ()
     found: dict[str, dict[tuple[str, str], Example]] = {}
     for side, paths in files.items():
         found[side] = {}
@@ -116,9 +114,11 @@ def read(cfg: DictConfig) -> GatePrompts:
     return GatePrompts(list(found["unsafe"].values()), list(found["benign"].values()), attacks)
 
 
-def present(cfg: DictConfig) -> bool:
+def present(cfg: Settings) -> bool:
     """Whether any of the files is there; vectors from elsewhere need none."""
-    return any(Path(str(path)).exists() for side in ("unsafe", "benign") for path in cfg.gate_prompts[side] if path)
+    return any(
+        Path(str(path)).exists() for side in ("unsafe", "benign") for path in getattr(cfg.gate_prompts, side) if path
+    )
 
 
 def _sides(path: Path, rows: list[Row], safe: bool, limit: int | None) -> list[Example]:

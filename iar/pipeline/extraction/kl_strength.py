@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from torch import Tensor
 
 from iar import records
@@ -23,6 +22,7 @@ from iar.models import chat
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import sources
 from iar.pairs.row import Side
+from iar.pipeline.experiment.settings import Scoring
 from iar.pipeline.extraction import vector_files
 from iar.prompting import Turn
 from iar.revision.configuration import Configuration
@@ -34,7 +34,7 @@ from iar.vectors.vector_set import VectorSet
 
 
 def resolve(
-    cfg: DictConfig,
+    cfg: Scoring,
     loaded: LoadedModel,
     configurations: Sequence[Configuration],
     vectors: Mapping[str, VectorSet],
@@ -60,15 +60,13 @@ def resolve(
     return {configuration: search.strength(configuration) for configuration in wanted}
 
 
-def benign(cfg: DictConfig) -> list[Side]:
+def benign(cfg: Scoring) -> list[Side]:
     """The prompts: the safe sides of ``kl_prompts.paths``, of each file as many, spread by their ids' hashes.
 
     Raises:
-        UserError: No file, none of them holds a safe side, or a limit that is none.
+        UserError: No file, or none of them holds a safe side.
     """
     limit = cfg.kl_prompts.limit
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise UserError(f"kl_prompts.limit={limit} is not a whole number from 1: give one, such as kl_prompts.limit=64")
     paths = [Path(path) for path in cfg.kl_prompts.paths if path]
     if not paths:
         raise UserError("kl=… is measured on benign prompts and there are none: kl_prompts.paths=[FILE], docs/pairs.md")
@@ -90,7 +88,7 @@ def benign(cfg: DictConfig) -> list[Side]:
 class _Search:
     """One run's: the model's own answers and what was measured are shared between configurations."""
 
-    cfg: DictConfig
+    cfg: Scoring
     loaded: LoadedModel
     prompts: list[Side]
     vectors: Mapping[str, VectorSet]

@@ -14,13 +14,12 @@ from dataclasses import replace
 from functools import partial as bound
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 import iar.pairs
 from iar import vectors
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
+from iar.pipeline.experiment.settings import Model, Settings
 from iar.pipeline.extraction import fit_gates, gate_prompts, self_made_pairs, vector_files
 from iar.revision.configuration import Configuration
 from iar.terminal.console import bars, console
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def ensure(
-    cfg: DictConfig, configurations: Sequence[Configuration], pair_sets: Mapping[str, DictConfig], settings: Workers
+    cfg: Settings, configurations: Sequence[Configuration], pair_sets: Mapping[str, Settings], settings: Workers
 ) -> None:
     """Makes the vectors and gates that the configurations need and that are not there yet; who loads them checks the
     others.
@@ -63,14 +62,14 @@ def ensure(
                 _add_gates(pool, pair_sets[name], bare[name])
 
 
-def _bare(cfg: DictConfig, conditional: Sequence[Configuration]) -> dict[str, VectorSet]:
+def _bare(cfg: Settings, conditional: Sequence[Configuration]) -> dict[str, VectorSet]:
     """The vectors that are there, without gates."""
     there = {c.source: path for c in conditional if (path := vector_files.path(cfg, c.source)).exists()}
     found = {source: vectors.read(path) for source, path in there.items()}
     return {source: vector_set for source, vector_set in found.items() if vector_set.gates is None}
 
 
-def extract(cfg: DictConfig, wanted: Sequence[Configuration], settings: Workers) -> dict[str, VectorSet]:
+def extract(cfg: Settings, wanted: Sequence[Configuration], settings: Workers) -> dict[str, VectorSet]:
     """As `iar.pipeline.extraction.vector_files.extract`, in one pass over the pairs by all workers.
 
     Raises:
@@ -78,38 +77,38 @@ def extract(cfg: DictConfig, wanted: Sequence[Configuration], settings: Workers)
             were lost.
     """
     vector_files.check_name(cfg)
-    if gates := vector_files.wants_gates(cfg):
+    if cfg.gates:
         gate_prompts.read(cfg)
     with _workers(cfg, settings) as pool:
         found = _extract(pool, cfg, wanted, settings.shard)
-        return _add_gates(pool, cfg, found) if gates else found
+        return _add_gates(pool, cfg, found) if cfg.gates else found
 
 
 @contextmanager
-def _workers(cfg: DictConfig, settings: Workers) -> Iterator[Pool]:
+def _workers(cfg: Settings, settings: Workers) -> Iterator[Pool]:
     """Workers that hold the model, until the vectors are made: what answers next needs the room."""
-    pool = settings.start(bound(_load, cfg.model), cfg)
+    pool = settings.start(bound(_load, cfg.model), cfg.model.device)
     try:
         yield pool
     finally:
         pool.close()
 
 
-def _load(settings: DictConfig) -> LoadedModel:
+def _load(settings: Model) -> LoadedModel:
     from iar import models
 
     return models.load_from(settings)
 
 
-def _extract(pool: Pool, cfg: DictConfig, wanted: Sequence[Configuration], size: int) -> dict[str, VectorSet]:
-    if cfg.pairs.get("collect") is not None:
+def _extract(pool: Pool, cfg: Settings, wanted: Sequence[Configuration], size: int) -> dict[str, VectorSet]:
+    if cfg.pairs.collect is not None:
         pool.first(_collect, cfg)
-    examples = iar.pairs.read(cfg.pairs)
+    examples = iar.pairs.read(cfg.pairs.to_dict())
     headers = pool.first(_headers, cfg, examples, wanted)
     statistics = _gather(pool, cfg, parts(examples, size), wanted)
     found: dict[str, VectorSet] = {}
     for tokens, estimators in vector_files._asked(wanted).items():
-        n_layers, seed = int(headers[estimators[0], tokens]["n_layers"]), int(cfg.data.get("seed") or 0)
+        n_layers, seed = int(headers[estimators[0], tokens]["n_layers"]), cfg.data.seed or 0
         made = vectors.from_statistics(statistics[tokens], estimators, n_layers=n_layers, seed=seed)
         for estimator, vector_set in made.items():
             source = f"{cfg.pairs.name}-{estimator}-{tokens}"
@@ -118,7 +117,7 @@ def _extract(pool: Pool, cfg: DictConfig, wanted: Sequence[Configuration], size:
     return found
 
 
-def require(cfg: DictConfig, sources: Mapping[str, object]) -> None:
+def require(cfg: Settings, sources: Mapping[str, object]) -> None:
     """Raises where a worker cannot see the vectors.
 
     Raises:
@@ -145,7 +144,7 @@ def parts(examples: Sequence[Example], size: int) -> list[list[Example]]:
 
 
 def _gather(
-    pool: Pool, cfg: DictConfig, cut: Sequence[list[Example]], wanted: Sequence[Configuration]
+    pool: Pool, cfg: Settings, cut: Sequence[list[Example]], wanted: Sequence[Configuration]
 ) -> dict[str, Statistics]:
     """The statistics of all parts, merged in the order of the parts as far as these are there."""
     merged: dict[str, Statistics] = {}
@@ -169,21 +168,21 @@ def _gather(
     return merged
 
 
-def _collect(loaded: LoadedModel, cfg: DictConfig) -> None:
+def _collect(loaded: LoadedModel, cfg: Settings) -> None:
     self_made_pairs.ensure(cfg, loaded)
 
 
-def _add_gates(pool: Pool, cfg: DictConfig, vector_sets: Mapping[str, VectorSet]) -> dict[str, VectorSet]:
+def _add_gates(pool: Pool, cfg: Settings, vector_sets: Mapping[str, VectorSet]) -> dict[str, VectorSet]:
     """Gates by one worker, because all of a layer's prompts are fitted together; written from here."""
     return vector_files.write_gates(cfg, vector_sets, pool.first(_gates, cfg, vector_sets))
 
 
-def _gates(loaded: LoadedModel, cfg: DictConfig, vector_sets: Mapping[str, VectorSet]) -> dict[str, Gates]:
+def _gates(loaded: LoadedModel, cfg: Settings, vector_sets: Mapping[str, VectorSet]) -> dict[str, Gates]:
     return fit_gates.make(cfg, loaded, vector_sets, vector_files.read(cfg, loaded))
 
 
 def _headers(
-    loaded: LoadedModel, cfg: DictConfig, examples: Sequence[Example], wanted: Sequence[Configuration]
+    loaded: LoadedModel, cfg: Settings, examples: Sequence[Example], wanted: Sequence[Configuration]
 ) -> dict[tuple[str, str], dict[str, str]]:
     return {
         (estimator, tokens): vector_files._header(cfg, loaded, examples, estimator, tokens)
@@ -193,6 +192,6 @@ def _headers(
 
 
 def _statistics(
-    loaded: LoadedModel, cfg: DictConfig, examples: Sequence[Example], wanted: Sequence[Configuration]
+    loaded: LoadedModel, cfg: Settings, examples: Sequence[Example], wanted: Sequence[Configuration]
 ) -> dict[str, Statistics]:
     return vector_files._statistics(cfg, loaded, examples, wanted)

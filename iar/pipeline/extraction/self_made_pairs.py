@@ -21,8 +21,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from benchmark.sample import Sample
 from iar import pairs, records
 from iar.errors import UserError, did_you_mean
@@ -31,6 +29,7 @@ from iar.generation.sampling import Sampling
 from iar.judges import rules
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example, sources
+from iar.pipeline.experiment.settings import Settings
 from iar.records.run import DEFINITION
 from iar.revision import Configuration
 from iar.terminal.console import bars, console
@@ -42,7 +41,7 @@ _JUDGE = f"{rules.JUDGE}@{rules.VERSION}"
 _Answers = dict[str, list[dict[str, Any]]]  # request -> its judged answers
 
 
-def ensure(cfg: DictConfig, loaded: LoadedModel) -> Path:
+def ensure(cfg: Settings, loaded: LoadedModel) -> Path:
     """The file of the pair set ``cfg.pairs``; one that the model makes itself is made first if it is missing.
 
     Args:
@@ -52,15 +51,15 @@ def ensure(cfg: DictConfig, loaded: LoadedModel) -> Path:
         UserError: The file was made by another model, judge or setting; the requests cannot be read; the answers
             make no pair.
     """
-    kind = cfg.pairs.get("collect")
+    kind = cfg.pairs.collect
     if kind is None:
-        return Path(cfg.pairs.path)
+        return Path(cfg.pairs.path or "")
     if kind not in KINDS:
         raise UserError(f"unknown kind of own pairs {kind!r}: {did_you_mean(str(kind), KINDS)}")
-    path, requests, rounds = Path(cfg.pairs.path), _requests(cfg), _rounds(cfg, kind)
+    path, requests, rounds = Path(cfg.pairs.path or ""), _requests(cfg), _rounds(cfg, kind)
     definition = _definition(cfg, kind, loaded, requests)
     if path.exists():
-        _compare(path, definition, str(cfg.pairs.strategy))
+        _compare(path, definition, cfg.pairs.strategy)
         return path
     answers = _answers(cfg, loaded, requests, rounds, path.parent)
     lines = list((_self_made if kind == "self_made" else _behaviour)(requests, answers, path.parent))
@@ -71,21 +70,24 @@ def ensure(cfg: DictConfig, loaded: LoadedModel) -> Path:
     return path
 
 
-def _requests(cfg: DictConfig) -> list[Example]:
+def _requests(cfg: Settings) -> list[Example]:
     """The unsafe requests, in the order of their source."""
+    wanted = cfg.pairs.requests
+    if wanted is None:
+        raise UserError(f"pairs={cfg.pairs.name} needs requests: pairs.requests.path=FILE")
     found = [
         Example(row.id, False, row.unsafe.prompt, row.unsafe.image, None, row.category)
-        for row in sources.rows(cfg.pairs.requests)
+        for row in sources.rows(wanted.to_dict())
         if row.unsafe is not None
-    ][: cfg.pairs.requests.get("limit")]
+    ][: wanted.limit]
     if not found:
-        raise UserError(f"no unsafe request in {cfg.pairs.requests.path}: give pairs.requests.path=FILE")
+        raise UserError(f"no unsafe request in {wanted.path}: give pairs.requests.path=FILE")
     if twice := [name for name, count in Counter(request.pair for request in found).items() if count > 1]:
-        raise UserError(f"{cfg.pairs.requests.path}: id {twice[0]!r} appears twice; ids must be unique")
+        raise UserError(f"{wanted.path}: id {twice[0]!r} appears twice; ids must be unique")
     return found
 
 
-def _definition(cfg: DictConfig, kind: str, loaded: LoadedModel, requests: Sequence[Example]) -> dict[str, Any]:
+def _definition(cfg: Settings, kind: str, loaded: LoadedModel, requests: Sequence[Example]) -> dict[str, Any]:
     """Everything that changes the pairs."""
     names = ("samples", "temperature", "top_p", "seed", "safety_prompt") if kind == "self_made" else ()
     return {
@@ -95,8 +97,8 @@ def _definition(cfg: DictConfig, kind: str, loaded: LoadedModel, requests: Seque
         "judge": _JUDGE,
         "requests": pairs.digest(requests),
         "ids": records.key(ids=[request.pair for request in requests]),
-        "max_new_tokens": int(cfg.model.max_new_tokens),
-        **{name: cfg.pairs[name] for name in names},
+        "max_new_tokens": cfg.model.max_new_tokens,
+        **{name: getattr(cfg.pairs, name) for name in names},
     }
 
 
@@ -119,7 +121,7 @@ def _compare(path: Path, definition: dict[str, Any], strategy: str) -> None:
 
 
 def _answers(
-    cfg: DictConfig,
+    cfg: Settings,
     loaded: LoadedModel,
     requests: Sequence[Example],
     rounds: Sequence[tuple[str, Sampling | None]],
@@ -131,7 +133,7 @@ def _answers(
         known = {record["key"]: record for record in log.read()}
         task = progress.add_task("answers", total=len(rounds) * len(requests))
         for number, (before, sampling) in enumerate(rounds):
-            engine, samples = Engine(loaded, {}, cfg.batch_size, sampling=sampling, **cfg.generation), []
+            engine, samples = Engine(loaded, {}, cfg.batch_size, sampling=sampling, **cfg.generation.to_dict()), []
             for request in requests:
                 sample = _sample(request, before)
                 record = known.get(engine.key(sample, Configuration(), cfg.model.max_new_tokens))
@@ -169,15 +171,15 @@ def _verdict(sample: Sample, answer: str) -> dict[str, Any]:
     return {"label": verdict.label, "reason": verdict.reason, "judge": _JUDGE}
 
 
-def _rounds(cfg: DictConfig, kind: str) -> list[tuple[str, Sampling | None]]:
+def _rounds(cfg: Settings, kind: str) -> list[tuple[str, Sampling | None]]:
     """What stands before each request, and how the answer is drawn (None: greedily)."""
     if kind == "behaviour":
         return [("", None)]
-    count, seed = cfg.pairs.samples, cfg.pairs.seed
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise UserError(f"pairs.samples={count} is not a whole number from 1")
-    draws = [Sampling(cfg.pairs.temperature, cfg.pairs.top_p, seed + number) for number in range(count)]
-    return [(before, draw) for before in ("", f"{cfg.pairs.safety_prompt} ") for draw in draws]
+    own: Any = cfg.pairs  # samples, temperature, top_p, seed and safety_prompt are of this kind alone
+    if type(own.samples) is not int or own.samples < 1:
+        raise UserError(f"pairs.samples={own.samples} must be a whole number from 1")
+    draws = [Sampling(own.temperature, own.top_p, own.seed + number) for number in range(own.samples)]
+    return [(before, draw) for before in ("", f"{own.safety_prompt} ") for draw in draws]
 
 
 def _sample(request: Example, before: str) -> Sample:

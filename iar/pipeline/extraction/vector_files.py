@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 import iar.pairs
 from iar import vectors
 from iar.errors import UserError, did_you_mean
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
 from iar.pairs.selection import Selection
+from iar.pipeline.experiment.settings import Settings
 from iar.pipeline.extraction import fit_gates, gate_prompts, self_made_pairs
 from iar.revision.configuration import Configuration
 from iar.terminal.console import bars, console
@@ -25,7 +24,7 @@ LEVELS = ("auto", "head", "layer")
 
 
 def extract(
-    cfg: DictConfig,
+    cfg: Settings,
     loaded: LoadedModel,
     wanted: Sequence[Configuration],
     examples: Sequence[Example] | None = None,
@@ -41,27 +40,27 @@ def extract(
         The vectors by the name of their file (`Configuration.source`).
     """
     examples = read(cfg, loaded) if examples is None else examples
-    if gates := wants_gates(cfg):
+    if cfg.gates:
         gate_prompts.read(cfg)  # what is wrong with them comes before minutes go into vectors
     statistics = _statistics(cfg, loaded, examples, wanted)
     found: dict[str, VectorSet] = {}
     for tokens, estimators in _asked(wanted).items():
-        seed = int(cfg.data.get("seed") or 0)
+        seed = cfg.data.seed or 0
         made = vectors.from_statistics(statistics[tokens], estimators, n_layers=len(loaded.decoder), seed=seed)
         for estimator, vector_set in made.items():
             source = f"{cfg.pairs.name}-{estimator}-{tokens}"
             found[source] = replace(vector_set, header=_header(cfg, loaded, examples, estimator, tokens))
             vectors.write(path(cfg, source), found[source])
-    return write_gates(cfg, found, fit_gates.make(cfg, loaded, found, examples)) if gates else found
+    return write_gates(cfg, found, fit_gates.make(cfg, loaded, found, examples)) if cfg.gates else found
 
 
-def extract_part(cfg: DictConfig, loaded: LoadedModel, wanted: Sequence[Configuration], shard: str) -> list[Path]:
+def extract_part(cfg: Settings, loaded: LoadedModel, wanted: Sequence[Configuration], shard: str) -> list[Path]:
     """Gather one part of a split extraction (``shard=0/4``): files that ``iar.vectors merge`` puts together.
 
     Raises:
         UserError: ``shard`` is no part of a whole, or gates are asked for.
     """
-    if wants_gates(cfg):
+    if cfg.gates:
         raise UserError(
             f"shard={shard} makes a part of the vectors, without gates: merge the parts, then gates are made"
         )
@@ -78,7 +77,7 @@ def extract_part(cfg: DictConfig, loaded: LoadedModel, wanted: Sequence[Configur
 
 
 def ensure(
-    cfg: DictConfig, loaded: LoadedModel, configurations: Sequence[Configuration], pair_sets: Mapping[str, DictConfig]
+    cfg: Settings, loaded: LoadedModel, configurations: Sequence[Configuration], pair_sets: Mapping[str, Settings]
 ) -> dict[str, VectorSet]:
     """The vectors that the configurations add, by the name of their file; made first where they are missing.
 
@@ -124,20 +123,8 @@ def ensure(
     return found
 
 
-def wants_gates(cfg: DictConfig) -> bool:
-    """Whether extraction makes gates with the vectors; every other command makes them where they are needed.
-
-    Raises:
-        UserError: Neither yes nor no.
-    """
-    found = cfg.get("gates", False)
-    if not isinstance(found, bool):
-        raise UserError(f"gates={found} is neither true nor false")
-    return found
-
-
 def write_gates(
-    cfg: DictConfig, vector_sets: Mapping[str, VectorSet], gates: Mapping[str, Gates]
+    cfg: Settings, vector_sets: Mapping[str, VectorSet], gates: Mapping[str, Gates]
 ) -> dict[str, VectorSet]:
     """Rewrites the files of the vectors with their gates, and returns both together.
 
@@ -153,7 +140,7 @@ def write_gates(
     return found
 
 
-def check_name(cfg: DictConfig) -> None:
+def check_name(cfg: Settings) -> None:
     """Raises where a part of a shipped pair set has the name of the whole: their vectors would have one file.
 
     Raises:
@@ -161,7 +148,7 @@ def check_name(cfg: DictConfig) -> None:
     """
     from iar.shipped import shipped
 
-    selection, name = Selection.of(cfg.pairs), str(cfg.pairs.name)
+    selection, name = Selection.of(cfg.pairs.to_dict()), cfg.pairs.name
     if selection and (shipped("conf") / "pairs" / f"{name}.yaml").is_file():
         raise UserError(
             f"{selection} makes another pair set than {name}: give it a name of its own, e.g. pairs.name="
@@ -169,7 +156,7 @@ def check_name(cfg: DictConfig) -> None:
         )
 
 
-def read(cfg: DictConfig, loaded: LoadedModel) -> list[Example]:
+def read(cfg: Settings, loaded: LoadedModel) -> list[Example]:
     """The examples of the pair set ``cfg.pairs``; the model's own are collected first where they are missing.
 
     Raises:
@@ -177,11 +164,11 @@ def read(cfg: DictConfig, loaded: LoadedModel) -> list[Example]:
     """
     check_name(cfg)
     self_made_pairs.ensure(cfg, loaded)
-    return iar.pairs.read(cfg.pairs)
+    return iar.pairs.read(cfg.pairs.to_dict())
 
 
-def path(cfg: DictConfig, source: str) -> Path:
-    return Path(str(cfg.vectors)) / f"{source}.safetensors"  # a folder may be called 7
+def path(cfg: Settings, source: str) -> Path:
+    return Path(cfg.vectors) / f"{source}.safetensors"
 
 
 def _asked(wanted: Sequence[Configuration]) -> dict[str, list[str]]:
@@ -195,7 +182,7 @@ def _asked(wanted: Sequence[Configuration]) -> dict[str, list[str]]:
 
 
 def _statistics(
-    cfg: DictConfig, loaded: LoadedModel, examples: Sequence[Example], wanted: Sequence[Configuration]
+    cfg: Settings, loaded: LoadedModel, examples: Sequence[Example], wanted: Sequence[Configuration]
 ) -> dict[str, Statistics]:
     if cfg.level not in LEVELS:
         raise UserError(f"unknown level {cfg.level!r}: {did_you_mean(str(cfg.level), LEVELS)}")
@@ -214,12 +201,12 @@ def _statistics(
 
 
 def _header(
-    cfg: DictConfig, loaded: LoadedModel, examples: Sequence[Example], estimator: str, tokens: str
+    cfg: Settings, loaded: LoadedModel, examples: Sequence[Example], estimator: str, tokens: str
 ) -> dict[str, str]:
-    names = {"pairs": str(cfg.pairs.name), "strategy": str(cfg.pairs.strategy)}
-    seed = int(cfg.data.get("seed") or 0)
+    names = {"pairs": cfg.pairs.name, "strategy": cfg.pairs.strategy}
+    seed = cfg.data.seed or 0
     made = header(loaded, examples, estimator=estimator, tokens=tokens, seed=seed, **names)
-    selection = Selection.of(cfg.pairs)
+    selection = Selection.of(cfg.pairs.to_dict())
     return made | ({"pairs_selection": str(selection)} if selection else {})
 
 

@@ -14,12 +14,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from iar.pipeline.experiment.settings import compose
 from iar.revision.configuration import Configuration
 from iar.shipped import shipped
 
@@ -134,9 +133,7 @@ def _raw(group: str, option: str) -> dict[str, Any]:
 
 def _compose(arguments: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The settings of iar.evaluate under these arguments, and the chosen entry of each group."""
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        found = hydra.compose("evaluate", list(arguments), return_hydra_config=True)
+    found = compose("evaluate", arguments, hydra_too=True)
     choices = dict(found.hydra.runtime.choices)
     with open_dict(found):
         found.pop("hydra")

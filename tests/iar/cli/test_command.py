@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,14 @@ from iar import cli
 from iar.cli import command as door
 from iar.cli.tasks import Command
 from iar.pipeline.experiment.plan import plan
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Scoring, read
 from iar.shipped import shipped
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def main(run) -> None:
-    cli.main("sweep", Command(run, check))
+    cli.main("sweep", Command(run, partial(read, Scoring)))
 
 
 def refused(done, *parts: object) -> None:
@@ -50,8 +51,8 @@ def refused(done, *parts: object) -> None:
         (["layer"], "cannot read setting 'layer'"),
         (["layer=[1"], "cannot read setting 'layer=[1'"),
         (["recipe=papr"], "unknown recipe 'papr': did you mean 'paper'?"),
-        (["layer=14.5"], "layer=14.5 is not a layer index"),
-        (["batch_size=0"], "batch_size=0 is not a whole number from 1"),
+        (["layer=14.5"], "layer=14.5 must be a whole number or a list"),
+        (["batch_size=0"], "batch_size=0 must be a whole number from 1"),
         (["model.path=nowhere"], "no model folder nowhere: give model.path=DIR"),
         (["split=vallidation"], "unknown split 'vallidation': did you mean 'validation'?"),
         (["layer=6"], "layer 6 is outside the model 'tiny-llava': its layers are 0 to 5"),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from iar.cli import tasks
 from iar.cli.command import PLUGINS
 from iar.cli.tasks import Command, Done
 from iar.pipeline.evaluation import single_job
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Scoring, read
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +102,7 @@ def light(jobs):
 
 def run(monkeypatch, command, *arguments, gather=None):
     monkeypatch.setattr(sys, "argv", ["iar.sweep", *map(str, arguments)])
-    cli.main("sweep", Command(command, check, lambda: single_job, gather))
+    cli.main("sweep", Command(command, partial(read, Scoring), lambda: single_job, gather))
 
 
 def test_joblib_runs_each_job_in_a_process_and_keeps_their_order(monkeypatch, tmp_path, pocket_data):
@@ -110,11 +111,11 @@ def test_joblib_runs_each_job_in_a_process_and_keeps_their_order(monkeypatch, tm
     arguments = ["method=prompt", "reminder=standard,brief", f"data.root={pocket_data}", "run=r"]
     arguments += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     run(monkeypatch, light, *arguments, gather=lambda jobs: gathered.extend(jobs) or tmp_path)
-    assert [(job.reminder, job.run, job.into) for job in gathered] == [
+    assert [(job.reminder, folder, job.run) for job, folder in gathered] == [
         ("standard", "r/jobs/prompt-0", "r"),
         ("brief", "r/jobs/prompt-brief-0", "r"),
     ]
-    assert str(os.getpid()) not in {(tmp_path / job.run / "process").read_text() for job in gathered}
+    assert str(os.getpid()) not in {(tmp_path / folder / "process").read_text() for _, folder in gathered}
 
 
 def objective(x: float, y: float) -> tuple[float, float]:
@@ -224,6 +225,6 @@ def test_slurm_is_configured_by_settings(command):
 def test_jobs_are_read_in_their_order(tmp_path):
     for number in (10, 9, 0):
         (tmp_path / str(number)).mkdir()
-        OmegaConf.save({"number": number}, tmp_path / str(number) / tasks.JOB)
-    assert [job.number for job in tasks.left(tmp_path)] == [0, 9, 10]
+        OmegaConf.save({"settings": {"number": number}, "folder": "r"}, tmp_path / str(number) / tasks.JOB)
+    assert [job.number for job, _ in tasks.left(tmp_path)] == [0, 9, 10]
     assert tasks.left(tmp_path / "nowhere") == []

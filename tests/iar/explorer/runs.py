@@ -6,17 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
-
 from benchmark.sample import Sample
 from iar.judges.rules import Rules
 from iar.pipeline.evaluation import judge, score
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.records import Run
 from iar.revision.configuration import Configuration
-from iar.shipped import shipped
 from iar.terminal import log_file
 
 CONFIGURATIONS = (
@@ -37,17 +33,13 @@ def usual(sample: Sample, configuration: Configuration) -> str:
     return {"yes": "Yes.", "no": "No."}.get(sample.reference, sample.reference)
 
 
-def settings(data_root: Path, *overrides: str) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        cfg = compose("sweep", [f"data.root={data_root}", *overrides])
-    GlobalHydra.instance().clear()
-    return cfg
+def settings(data_root: Path, *overrides: str) -> Scoring:
+    return read(Scoring, compose("sweep", [f"data.root={data_root}", *overrides]))
 
 
 def write(
     folder: Path,
-    cfg: DictConfig,
+    cfg: Scoring,
     say: Callable[[Sample, Configuration], str] = usual,
     configurations: tuple[Configuration, ...] = CONFIGURATIONS,
     changes: Mapping[str, Any] | None = None,
@@ -57,10 +49,10 @@ def write(
     Args:
         changes: Into the definition.
     """
-    names = [str(name) for name in cfg.benchmark]
+    names = list(cfg.benchmark)
     asked = data.load(cfg, names)
     model = {"id": "tiny", "revision": "local", "digest": "0" * 64, "dtype": "float32"}
-    place = {"name": "pocket", "folder": str(cfg.data[cfg.split]), "seed": 0, "split": cfg.split, "limit": cfg.limit}
+    place = {"name": "pocket", "folder": cfg.data.folder(cfg.split), "seed": 0, "split": cfg.split, "limit": cfg.limit}
     benchmarks = {name: data.describe(cfg, name) for name in names}
     rest = {"benchmarks": benchmarks, "judge": Rules().describe(), "max_new_tokens": 48, "reasoning_tokens": 48}
     run = Run.open(folder, {"model": model, "data": place, **rest, **(changes or {})})

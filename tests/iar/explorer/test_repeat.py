@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from iar.explorer import repeat
 from iar.pipeline.evaluation import score
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment.plan import plan
-from iar.pipeline.experiment.settings import check
+from iar.pipeline.experiment.settings import Scoring, read
 from iar.records import Run
 from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
@@ -52,7 +53,7 @@ def run(folder: Path, configurations: Sequence[Configuration]) -> FinishedRun:
 def test_the_command_makes_the_same_plan(monkeypatch, tmp_path, arguments):
     def planned(arguments):
         monkeypatch.setattr(sys, "argv", ["iar.sweep", *arguments])
-        return plan(cli.jobs("sweep", check))
+        return plan(cli.jobs("sweep", partial(read, Scoring)))
 
     first = planned(arguments)
     score.write_configurations(tmp_path, first.cfg, first.configurations)
@@ -64,7 +65,7 @@ def test_the_command_makes_the_same_plan(monkeypatch, tmp_path, arguments):
         again = planned(words[3:])
         found |= set(again.configurations)
         for name in ("model", "data", "benchmark", "judge", "split", "limit"):
-            assert again.cfg[name] == first.cfg[name]
+            assert getattr(again.cfg, name) == getattr(first.cfg, name)
     assert found == set(first.configurations)
 
 

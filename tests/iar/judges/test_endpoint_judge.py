@@ -173,8 +173,8 @@ def test_a_description_holds_what_can_change_a_verdict_and_no_key(monkeypatch):
     [
         ({"toxicty": True}, r"unknown setting judge\.toxicty: did you mean 'toxicity'\?"),
         ({"endpoint": None}, r"judge\.endpoint is missing: give at least judge\.endpoint\.model=NAME"),
-        ({"toxicity": "yes"}, r"judge\.toxicity=yes is neither true nor false"),
-        ({"max_tokens": 0}, r"judge\.max_tokens=0 is not a whole number from 1"),
+        ({"toxicity": "yes"}, r"judge\.toxicity=yes must be true or false"),
+        ({"max_tokens": 0}, r"judge\.max_tokens=0 must be a whole number from 1"),
         ({"endpoint": {"model": None}}, "an endpoint needs a model name"),
         ({"prompt_file": "none.txt"}, r"cannot read judge\.prompt_file=none\.txt"),
     ],

@@ -37,8 +37,7 @@ def test_the_shipped_judges_are_of_known_kinds():
 
 def test_rules_are_the_default():
     assert isinstance(factory.judge_of(None), Rules) and isinstance(factory.judge_of("rules"), Rules)
-    assert isinstance(factory.judge_of(OmegaConf.create({"kind": "rules"})), Rules)
-    assert isinstance(factory.configured(OmegaConf.create({"layer": 3})), Rules)
+    assert isinstance(factory.judge_of({"kind": "rules"}), Rules)
 
 
 def test_an_endpoint_and_a_panel_of_it(chat_server, tmp_path):
@@ -66,13 +65,13 @@ def test_what_judging_would_cost(chat_server, tmp_path):
     assert server.calls == [] and list(tmp_path.iterdir()) == []
 
 
-def test_cache_and_budget_come_from_the_settings(chat_server, tmp_path):
+def test_cache_and_budget_come_from_the_settings(chat_server, tmp_path, compose):
     server = chat_server(lambda messages: json.dumps({"label": "answer", "toxic": False}))
-    cfg = OmegaConf.create({"judge": entry(server), "cache": str(tmp_path / "c"), "budget": {"usd": None, "tokens": 1}})
+    cfg = compose("judge", f"cache={tmp_path / 'c'}", "budget.tokens=1").replace(judge=entry(server))
     (found,) = [v for _, v in factory.configured(cfg).judge(ITEMS[:1])]
     assert (found.label, found.failure, server.calls) == (None, "budget", [])
-    cfg.budget.tokens = None
-    assert next(factory.configured(cfg).judge(ITEMS[:1]))[1].label == "answer"
+    free = cfg.replace(budget=cfg.budget.replace(tokens=None))
+    assert next(factory.configured(free).judge(ITEMS[:1]))[1].label == "answer"
     assert len(server.calls) == 1 and (tmp_path / "c").is_dir()
 
 
@@ -82,15 +81,14 @@ def test_local_judges(tmp_path, compose):
     judge = factory.judge_of({"kind": "guard", "path": str(guard)} | placed)
     assert judge.name == "guard" and dict(judge.judge(ITEMS))[0].label == "answer"
     classes = save_tiny_judge(tmp_path / "classes", {"So.": "NO"}, "YES", classes=True)
-    settings = OmegaConf.create({"kind": "classifier", "name": "c", "path": str(classes), "labels": {"YES": "answer"}})
-    settings.labels.NO = "refusal"
-    judge = factory.judge_of(OmegaConf.merge(settings, placed))
+    settings = {"kind": "classifier", "name": "c", "path": str(classes), "labels": {"YES": "answer", "NO": "refusal"}}
+    judge = factory.judge_of(settings | placed)
     assert [v.label for _, v in sorted(judge.judge(ITEMS))] == ["refusal", "irrelevant"]
     asked = compose("judge", "judge=classifier", f"judge.path={classes}", "judge.labels=[YES:answer,NO:refusal]")
     judge = factory.configured(asked)  # the shipped classes are replaced, not added to
     assert judge.name == "rejection-v1" and judge.labels == {"YES": "answer", "NO": "refusal"}
     with pytest.raises(UserError, match=r"judge\.labels: 'YES' is not CLASS:label"):
-        factory.judge_of(OmegaConf.merge(settings, {"labels": None}, {"labels": ["YES"]}))
+        factory.judge_of(settings | {"labels": ["YES"]})
     reply = json.dumps({"label": "warning"})
     chat = save_tiny_judge(tmp_path / "chat", {}, reply)
     judge = factory.judge_of({"kind": "chat", "path": str(chat), "toxicity": False} | placed)

@@ -101,7 +101,7 @@ def test_what_describes_a_model(guard, tmp_path):
 def test_models_that_cannot_be_loaded(tmp_path, guard):
     with pytest.raises(UserError, match=r"no model folder nowhere: give judge\.path=DIR"):
         model("nowhere")
-    with pytest.raises(UserError, match=r"judge\.batch_size=0 is not a whole number from 1"):
+    with pytest.raises(UserError, match=r"judge\.batch_size=0 must be a whole number from 1"):
         model(guard, batch_size=0)
     with pytest.raises(UserError, match="unknown dtype 'flaot32': did you mean 'float32'"):
         model(guard, dtype="flaot32")

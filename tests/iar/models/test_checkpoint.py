@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, CLIPVisionConfig, Phi4MultimodalConfig
 
 from iar.errors import UserError
 from iar.models import LoadedModel, checkpoint, load, load_from
+from iar.pipeline.experiment.settings import Extraction, compose, read
 from iar.shipped import shipped
 
 SETTINGS = {file.stem: OmegaConf.load(file) for file in (shipped("conf") / "model").glob("*.yaml")}
@@ -133,40 +133,37 @@ OF_THE_PROMPT = ("max_new_tokens", "max_images", "reasoning_tokens")
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_configuration(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        own = ["model.name=folder", "model.path=DIR"] if name == "folder" else []
-        cfg = compose("extract", [f"model={name}", *own])
+    own = ["model.name=folder", "model.path=DIR"] if name == "folder" else []
+    cfg = read(Extraction, compose("extract", [f"model={name}", *own]))
     assert cfg.model.name == name
     defaults = OmegaConf.load(shipped("conf") / "model_defaults.yaml")
-    assert set(cfg.model) - {"reasoning_tokens"} == {"name", "path", *defaults}
+    given = set(cfg.model.to_dict())
+    assert given - {"reasoning_tokens"} == {"name", "path", *defaults}
     asked: dict[str, Any] = {}
     monkeypatch.setattr(checkpoint, "load", lambda path, **options: asked.update(path=path, **options))
     load_from(cfg.model)
     assert asked.pop("path") == (checkpoint.POCKET if name == "pocket" else cfg.model.path)
     assert asked.pop("device") in ("cpu", "cuda")
-    assert asked == {key: cfg.model[key] for key in asked}
-    assert set(asked) == set(cfg.model) - {"name", "path", "device", *OF_THE_PROMPT}
+    assert asked == {key: getattr(cfg.model, key) for key in asked}
+    assert set(asked) == given - {"name", "path", "device", *OF_THE_PROMPT}
     assert asked["trust_remote_code"] is False
     assert asked["template"] == ("llava_v0" if name.startswith(("vlguard", "spa-vl")) else None)
 
 
 @pytest.mark.parametrize("name", CLOSED)
 def test_a_model_at_an_endpoint_is_not_loaded(name: str) -> None:
-    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        cfg = compose("extract", [f"model={name}"])
+    cfg = read(Extraction, compose("extract", [f"model={name}"]))
     assert cfg.model.name == name
     with pytest.raises(UserError, match=f"model {name} runs at an endpoint, where its activations are out of reach"):
         load_from(cfg.model)
 
 
 def test_settings_reach_the_model(tiny_folder: Path) -> None:
-    with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        overrides = ["model=vlguard-7b", f"model.path={tiny_folder}", "model.attention=eager", "model.dtype=float16"]
-        cfg = compose("extract", [*overrides, "model.device=cpu"])
+    overrides = ["model=vlguard-7b", f"model.path={tiny_folder}", "model.attention=eager", "model.dtype=float16"]
+    cfg = read(Extraction, compose("extract", [*overrides, "model.device=cpu"]))
     loaded = load_from(cfg.model)
     assert loaded.model.config._attn_implementation == "eager"
     assert loaded.model.dtype == torch.float16
     assert loaded.stop == ("###",)
-    cfg.model.device_map = {"": "nowhere"}
     with pytest.raises(UserError, match=r"device_map=\{'': 'nowhere'\} needs|cannot load model .*nowhere"):
-        load_from(cfg.model)
+        load_from(cfg.model.replace(device_map={"": "nowhere"}))

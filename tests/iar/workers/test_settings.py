@@ -21,7 +21,6 @@ from iar import vectors
 from iar.errors import UserError
 from iar.pairs import Example
 from iar.pipeline.extraction import on_workers
-from iar.workers import settings as workers
 from iar.workers.connection import connect
 
 pytestmark = pytest.mark.slow
@@ -154,9 +153,9 @@ def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small,
     [
         (["executor=slurm"], "unknown executor 'slurm': one of: local, ray"),
         (["executor.kind=rya", *RAY], "unknown executor.kind 'rya': did you mean 'ray'?"),
-        ([*RAY, "executor.workers=0"], "executor.workers=0 is not a whole number from 1: give one, such as"),
-        ([*RAY, "executor.shard=null"], "executor.shard=None is not a whole number from 1"),
-        ([*RAY, "executor.gpus_per_worker=one"], "executor.gpus_per_worker=one is no number of GPUs"),
+        ([*RAY, "executor.workers=0"], "executor.workers=0 must be a whole number from 1 or null"),
+        ([*RAY, "executor.shard=null"], "executor.shard=null must be a whole number from 1"),
+        ([*RAY, "executor.gpus_per_worker=one"], "executor.gpus_per_worker=one must be a number from 0 or null"),
         ([*RAY, "executor.workers=3"], "Ray has 2 CPUs and 0 GPUs, a worker takes 1 CPUs and 0 GPUs: use executor"),
         ([*RAY, "model=gpt-4o", "method=cot"], "model gpt-4o runs at an endpoint, which is asked from here: leave"),
     ],
@@ -186,9 +185,9 @@ def test_without_ray_one_line_names_the_way_out(small, command, monkeypatch, tmp
 def test_vectors_that_a_machine_does_not_see_are_refused(compose: Callable[..., object], tmp_path):
     cfg = compose("sweep", f"vectors={tmp_path}")
     (tmp_path / "there.safetensors").touch()
-    workers.require(cfg, ["there"])
+    on_workers.require(cfg, ["there"])
     with pytest.raises(UserError, match=r"finds no vectors .*gone\.safetensors: vectors=DIR must be a folder that all"):
-        workers.require(cfg, ["there", "gone"])
+        on_workers.require(cfg, ["there", "gone"])
 
 
 def test_parts_of_pairs_have_both_sides_and_depend_on_the_pairs_alone():

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pandas as pd
 import pytest
 
-from iar.errors import UserError
-from iar.pipeline.evaluation.confirm import check, chosen
+from iar.pipeline.evaluation.confirm import chosen
 from iar.revision import Configuration
 
 NONE = Configuration()
@@ -63,12 +59,3 @@ def test_what_is_prompted_alone_is_a_line_of_its_own_and_so_is_what_is_steered_u
 def test_nothing_to_confirm(scores: pd.DataFrame) -> None:
     assert chosen(False, scores, ALL) == []
     assert chosen(True, scores, [NONE, HEADS[0]]) == []  # the baseline itself is recommended
-
-
-def test_unknown_words() -> None:
-    for value in (True, False, "each"):
-        check(SimpleNamespace(confirm=value))  # type: ignore[arg-type]
-    for value in ("all", "Each", "true", None, 1):  # as a word in quotes, true would be taken for each
-        bad: Any = SimpleNamespace(confirm=value)
-        with pytest.raises(UserError, match=f"unknown confirm '{value}': .*each, false, true"):
-            check(bad)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from iar.generation import RemoteEngine
-from iar.pipeline.evaluation.engines import answering, estimates, kind
+from iar.pipeline.evaluation.engines import answering, estimates
 from iar.pipeline.experiment.plan import configuration, plan
 from iar.records import Log
 
@@ -43,7 +43,7 @@ def test_a_closed_model_is_an_endpoint_with_prices_limits_and_the_name_of_its_ke
     endpoint = engine.endpoint
     assert (endpoint.model, endpoint.base_url, endpoint.key_name) == (model, url, key_name)
     assert endpoint.price_in and endpoint.price_out and endpoint.max_images and endpoint.max_image_bytes <= 5_000_000
-    assert cfg.model.name == name and cfg.model.max_new_tokens == 256 and kind(cfg) == "endpoint"
+    assert cfg.model.name == name and cfg.model.max_new_tokens == 256 and cfg.model.kind == "endpoint"
     assert engine.thinking_tokens == (0 if name.startswith("gpt") else 4096)
 
 
@@ -64,9 +64,9 @@ def test_any_other_endpoint_needs_its_model_and_no_key(engine_of, compose):
 
 
 def test_a_kind_of_model_is_local_or_an_endpoint(compose):
-    assert kind(compose("evaluate")) == "local"
+    assert compose("evaluate").model.kind == "local"
     with pytest.raises(Exception, match=r"unknown model.kind 'endpiont': did you mean 'endpoint'"):
-        kind(compose("evaluate", "model=endpoint", "model.kind=endpiont"))
+        compose("evaluate", "model=endpoint", "model.kind=endpiont")
 
 
 @pytest.mark.parametrize("method", ["iar", "random", "fewshot+iar"])

@@ -120,7 +120,7 @@ def test_what_was_timed_before_an_error_is_kept(asked, engine, compose, tmp_path
 
 def test_lengths_of_a_protocol(compose):
     cfg, pope, vscbench = settings(compose), benchmark.protocol("pope"), benchmark.protocol("vscbench")
-    cfg.model.max_new_tokens = 1000
+    cfg = cfg.replace(model=cfg.model.replace(max_new_tokens=1000))
     assert prompts.length(cfg, vscbench, NONE) == vscbench.max_new_tokens
     assert prompts.length(cfg, pope, Configuration("cot+iar", (2,), 1.0)) == pope.max_new_tokens + 7
     assert (

@@ -10,12 +10,13 @@ from benchmark.halves import words
 from benchmark.pocket import layouts
 from iar.errors import UserError
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import SPLITS
 
 EVERY = ("vscbench", "pope", "scienceqa")
 
 
 def test_the_splits_of_pocket_data_are_folders(compose, pocket_data):
-    found = {s: data.load(compose("sweep", f"data.root={pocket_data}", f"split={s}"), EVERY) for s in data.SPLITS}
+    found = {s: data.load(compose("sweep", f"data.root={pocket_data}", f"split={s}"), EVERY) for s in SPLITS}
     for split, loaded in found.items():
         assert list(loaded) == list(EVERY)
         assert len(loaded["vscbench"].samples) == 3 * 6 + 4 * 5 and len(loaded["scienceqa"].samples) == 8
@@ -59,7 +60,7 @@ def test_shared_data_are_parted_by_cluster_and_so_is_what_cannot_be_asked(compos
     root = shutil.copytree(pocket_data / "test", tmp_path / "real")
     for image in sorted((root / "vscbench/vscbench_image_centric_images/drugs").iterdir()):
         image.unlink()
-    parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in data.SPLITS]
+    parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in SPLITS]
     for name in ("vscbench", "pope"):
         clusters = [{item.cluster for item in loaded[name].samples} for loaded in parts]
         assert not clusters[0] & clusters[1]
@@ -74,19 +75,19 @@ def test_shared_data_are_parted_by_cluster_and_so_is_what_cannot_be_asked(compos
 def test_prepare_writes_pocket_data_once_and_again_for_another_seed(compose, tmp_path, monkeypatch):
     monkeypatch.setattr(layouts, "SIZES", {"test": layouts.Sizes(3, 2, 1, 2)})
     cfg = compose("sweep", f"data.root={tmp_path / 'p'}", "seed=5")
-    data.prepare(cfg)
+    data.prepare(cfg.data)
     assert layouts.complete(tmp_path / "p", 0)  # the seed of random directions writes no other data
     pairs = (tmp_path / "p/train/pairs.jsonl").read_bytes()
     written = (tmp_path / "p/train/pairs.jsonl").stat().st_mtime_ns
-    data.prepare(cfg)
+    data.prepare(cfg.data)
     assert (tmp_path / "p/train/pairs.jsonl").stat().st_mtime_ns == written
-    data.prepare(compose("sweep", f"data.root={tmp_path / 'p'}", "data.seed=1"))
+    data.prepare(compose("sweep", f"data.root={tmp_path / 'p'}", "data.seed=1").data)
     assert layouts.complete(tmp_path / "p", 1) and (tmp_path / "p/train/pairs.jsonl").read_bytes() != pairs
 
 
 def test_bad_data_settings(compose, pocket_data, tmp_path):
     with pytest.raises(UserError, match="unknown split 'tset': did you mean 'test'"):
-        data.load(compose("sweep", f"data.root={pocket_data}", "split=tset"), EVERY)
+        compose("sweep", f"data.root={pocket_data}", "split=tset")
     with pytest.raises(DataError, match=rf"{tmp_path}/vscbench/vscbench_image_centric\.xlsx: download"):
         data.load(compose("sweep", "data=folder", f"data.root={tmp_path}"), EVERY)
 
@@ -125,7 +126,7 @@ def test_what_was_asked_of_which_data(compose, pocket_data, test_data, tmp_path)
 
 def test_no_prompt_of_a_row_is_in_both_halves(compose, pocket_data):
     root = pocket_data / "test"
-    parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in data.SPLITS]
+    parts = [data.load(compose("sweep", "data=folder", f"data.root={root}", f"split={s}"), EVERY) for s in SPLITS]
     asked = [{words(s.query) for s in loaded["vscbench"].samples} for loaded in parts]
     assert all(asked) and not asked[0] & asked[1]
 

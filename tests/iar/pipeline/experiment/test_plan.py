@@ -105,14 +105,14 @@ def test_configuration_takes_every_setting(compose):
     assert configuration(compose("evaluate")).layers == (14,)
     assert configuration(compose("evaluate", "seed=7")).seed == 0  # the seed is that of random directions
     assert configuration(compose("evaluate", "method=random", "seed=7")).seed == 7
-    assert configuration(compose("evaluate", "method=none", "layer=x")) == Configuration()
+    assert configuration(compose("evaluate", "method=none", "layer=7")) == Configuration()
 
 
 def test_settings_of_parts_that_a_method_has_not_are_left_out(compose):
     def found(*overrides: str) -> Configuration:
         return configuration(compose("evaluate", *overrides))
 
-    assert found("method=cot", "layer=x", "shots=7") == Configuration("cot")
+    assert found("method=cot", "layer=7", "shots=7") == Configuration("cot")
     assert found("method=prompt") == Configuration("prompt", reminder="standard")
     assert found("method=fewshot+iar", "shots=2", "shots_seed=3", "layer=3") == Configuration(
         "fewshot+iar", (3,), 1.5, shots=2, shots_by="seed", shots_seed=3
@@ -166,18 +166,11 @@ def test_gates_bring_their_controls(compose):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("kl=-1", "kl=-1 is no budget"),
-        ("kl=some", "kl='some' is not a number"),
-        ("layer=abc", "layer='abc' is not a layer index such as 14"),
-        ("layer=1.5", "layer=1.5 is not a layer index"),
         ("layer=all", "layer=all chooses heads from every layer: say how many, e.g. heads=48"),
-        ("heads=many", "heads='many' is not a number of heads such as 48"),
-        ("heads=-1", "heads=-1 is negative"),
+        ("heads=-1", "heads=-1 must be a whole number from 0"),
         ("estimator=mns", "unknown estimator 'mns': did you mean 'mms'"),
         ("layer=[]", "method 'iar' needs a layer"),
-        ("strength=big", "strength='big' is not a number such as 1.5"),
-        ("strength=nan", "strength=nan is not finite"),
-        ("strength=true", "strength=True is not a number"),
+        ("strength=nan", "strength=nan must be a number"),
         ("method=iarr", "unknown method 'iarr': did you mean 'iar'"),
         ("method=fewshots+iar", "unknown method 'fewshots': did you mean 'fewshot'"),
         ("method=iar+random", "steers in two ways"),
@@ -198,9 +191,9 @@ def test_bad_settings(compose, override, message):
     [
         (("method=prompt", "reminder=standart"), "unknown reminder 'standart': did you mean 'standard'"),
         (("method=prompt+iar", "reminder=''"), "reminder is empty"),
-        (("method=fewshot", "shots=0"), "shots=0 shows nothing: a shot is a safe-unsafe pair, try shots=1"),
-        (("method=fewshot", "shots=two"), "shots='two' is not a number of pairs such as 2"),
-        (("method=fewshot", "shots_seed=x"), "shots_seed='x' is not a seed such as 0"),
+        (("method=fewshot", "shots=0"), "shots=0 must be a whole number from 1"),
+        (("method=fewshot", "shots=two"), "shots=two must be a whole number from 1"),
+        (("method=fewshot", "shots_seed=x"), "shots_seed=x must be a whole number from 0"),
         (("method=fewshot", "shots_by=categories"), "unknown shots_by 'categories': did you mean 'category'"),
     ],
 )

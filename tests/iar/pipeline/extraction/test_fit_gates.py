@@ -56,7 +56,7 @@ def test_gates_are_made_when_a_method_needs_them(compose, tiny, pocket_data, the
     again = vector_files.ensure(cfg, tiny, [GATED], {"multi_response": cfg})[GATED.source]
     assert (there / FILE).read_bytes() == whole and again.gates is not None
     assert vectors.gates_digest(again.gates) == vectors.gates_digest(gates)
-    other = fit_gates.make(cfg, tiny, {"x": bare}, iar.pairs.read(cfg.pairs))["x"]
+    other = fit_gates.make(cfg, tiny, {"x": bare}, iar.pairs.read(cfg.pairs.to_dict()))["x"]
     assert vectors.gates_digest(other) == vectors.gates_digest(gates)  # the same prompts, the same gates
 
 
@@ -103,7 +103,7 @@ def test_an_attacked_prompt_is_read_as_the_engine_asks_it(compose, tiny, pocket_
         with torch.no_grad():
             hidden = tiny.model(**row, output_hidden_states=True).hidden_states
         assert torch.allclose(torch.stack([layer[0, -1] for layer in hidden[1:-1]]), read[:-1, at], atol=1e-4)
-    made = fit_gates.make(cfg, tiny, {"x": vectors.read(there / FILE)}, iar.pairs.read(cfg.pairs))["x"]
+    made = fit_gates.make(cfg, tiny, {"x": vectors.read(there / FILE)}, iar.pairs.read(cfg.pairs.to_dict()))["x"]
     assert made.header["gate_attacks"] == name and made.scores.shape == (6, 60)
     assert (made.header["gate_unsafe"], made.header["gate_benign"]) == ("24", "36")
     gated = replace(vectors.read(there / FILE), gates=made)
@@ -113,7 +113,7 @@ def test_an_attacked_prompt_is_read_as_the_engine_asks_it(compose, tiny, pocket_
 
 def test_category_vectors_are_those_of_the_category_alone(compose, tiny, pocket_data, there):
     cfg = compose("sweep", f"data.root={pocket_data}", f"vectors={there}")
-    examples = iar.pairs.read(cfg.pairs)
+    examples = iar.pairs.read(cfg.pairs.to_dict())
     found = fit_gates.make(cfg, tiny, {"x": vectors.read(there / FILE)}, examples)["x"]
     for at, category in enumerate(found.categories):
         own = [example for example in examples if example.category == category]
@@ -188,6 +188,5 @@ def test_extraction_makes_them_where_it_is_asked_to(compose, tiny, pocket_data, 
     cfg = compose("extract", *settings)
     with pytest.raises(UserError, match="shard=0/2 makes a part of the vectors, without gates"):
         vector_files.extract_part(cfg, tiny, [PLAIN], "0/2")
-    cfg.gates = "yes"
-    with pytest.raises(UserError, match="gates=yes is neither true nor false"):
-        vector_files.wants_gates(cfg)
+    with pytest.raises(UserError, match="gates=yes must be true or false"):
+        compose("extract", *settings, "gates=yes")

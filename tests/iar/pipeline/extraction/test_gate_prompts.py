@@ -27,8 +27,8 @@ def benign(name: str, prompt: str, **more: str) -> dict:
 def settings(compose, tmp_path):
     def make(bad: list[Path], good: list[Path], *more: str):
         cfg = compose("sweep", f"data.root={tmp_path}", *more)
-        cfg.gate_prompts.unsafe, cfg.gate_prompts.benign = [str(p) for p in bad], [str(p) for p in good]
-        return cfg
+        sides = {"unsafe": tuple(map(str, bad)), "benign": tuple(map(str, good))}
+        return cfg.replace(gate_prompts=cfg.gate_prompts.replace(**sides))
 
     return make
 
@@ -48,10 +48,10 @@ def test_the_pocket_prompts(compose, pocket_data):
 
 
 def test_each_prompt_is_read_inside_each_attack_too(compose, pocket_data):
-    cfg = compose("sweep", f"data.root={pocket_data}")
-    alone = gate_prompts.read(cfg)
-    cfg.gate_prompts.attacks = ["system", "turns", "system"]
-    found = gate_prompts.read(cfg)
+    def read(attacks: str):
+        return gate_prompts.read(compose("sweep", f"data.root={pocket_data}", f"gate_prompts.attacks={attacks}"))
+
+    alone, found = read("[]"), read("[system,turns,system]")
     assert found.attacks == ("system", "turns") and found.unsafe == alone.unsafe and found.answered == alone.answered
     asked = [(e.prompt, e.image, e.safe) for e in found.asked]
     bad, good = ([(e.prompt, e.image, e.safe) for e in side] for side in (found.unsafe, found.benign))
@@ -61,12 +61,10 @@ def test_each_prompt_is_read_inside_each_attack_too(compose, pocket_data):
     assert groups[:12] == groups[12:24] == groups[24:36] == alone.groups[:12]
     assert groups[36:54] == groups[54:72] == groups[72:] == alone.groups[12:]
     assert found.digest != alone.digest == gate_prompts.GatePrompts(found.unsafe, found.benign).digest
-    for given, names in (("turns", ("turns",)), (None, ()), ([], ()), (["prefix", "prefix"], ("prefix",))):
-        cfg.gate_prompts.attacks = given
-        assert gate_prompts.read(cfg).attacks == names
-    cfg.gate_prompts.attacks = ["sistem"]
+    for given, names in (("turns", ("turns",)), ("null", ()), ("[]", ()), ("[prefix,prefix]", ("prefix",))):
+        assert read(given).attacks == names
     with pytest.raises(UserError, match="unknown attack 'sistem': did you mean 'system'"):
-        gate_prompts.read(cfg)
+        read("[sistem]")
 
 
 def test_each_prompt_once_and_none_on_both_sides(settings, tmp_path, images):
@@ -91,10 +89,8 @@ def test_a_side_without_prompts_is_named(settings, tmp_path):
         gate_prompts.read(settings([missing], [bad]))
     assert gate_prompts.present(settings([missing], [bad])) and not gate_prompts.present(settings([missing], []))
     for wrong in ("0", "1", "many", "true"):
-        with pytest.raises(
-            UserError, match=f"gate_prompts.limit={wrong} is no number of prompts".replace("true", "True")
-        ):
-            gate_prompts.read(settings([bad], [bad], f"gate_prompts.limit={wrong}"))
+        with pytest.raises(UserError, match=f"gate_prompts.limit={wrong} must be a whole number from 2 or null"):
+            settings([bad], [bad], f"gate_prompts.limit={wrong}")
 
 
 def test_a_limit_takes_the_same_prompts_whatever_the_others_are(settings, tmp_path):

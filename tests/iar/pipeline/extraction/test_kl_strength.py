@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
 from iar import vectors
 from iar.errors import UserError
 from iar.generation.divergence import answered, divergence
 from iar.models import chat
+from iar.pipeline.experiment.settings import Scoring
 from iar.pipeline.extraction import kl_strength
 from iar.prompting import Turn
 from iar.revision import Configuration, directions
@@ -24,7 +24,7 @@ LOW, HIGH = (Configuration("iar", (2,), 40.0, scale="unit", kl=kl) for kl in (0.
 
 
 @pytest.fixture
-def cfg(compose: Callable[..., DictConfig], pocket_data: Path, tmp_path: Path) -> DictConfig:
+def cfg(compose: Callable[..., Scoring], pocket_data: Path, tmp_path: Path) -> Scoring:
     paths = f"kl_prompts.paths=[{pocket_data}/train/requests.jsonl,{pocket_data}/train/instructions.jsonl]"
     return compose("sweep", f"data.root={pocket_data}", f"vectors={tmp_path}", paths, "kl_prompts.limit=5")
 
@@ -34,7 +34,11 @@ def found(tiny_vectors: Path) -> dict[str, Any]:
     return {SOURCE: vectors.read(tiny_vectors / f"{SOURCE}.safetensors")}
 
 
-def measured(tiny: Any, cfg: DictConfig, configuration: Configuration, found: dict[str, Any]) -> float:
+def limited(cfg: Scoring, limit: int) -> Scoring:
+    return cfg.replace(kl_prompts=cfg.kl_prompts.replace(limit=limit))
+
+
+def measured(tiny: Any, cfg: Scoring, configuration: Configuration, found: dict[str, Any]) -> float:
     """The divergence at the configuration's strength, without the search."""
     rows = []
     for side in kl_strength.benign(cfg):
@@ -73,11 +77,10 @@ def test_what_was_found_is_not_searched_again(tiny, cfg, found, tmp_path):
     for other in (LOW, replace(HIGH, strength=4.0), replace(HIGH, layers=(3,)), replace(HIGH, positions="all")):
         with pytest.raises(AttributeError):
             kl_strength.resolve(cfg, unable, [other], found)
-    cfg.kl_prompts.limit = 4
+    fewer = limited(cfg, 4)
     with pytest.raises(AttributeError):
-        kl_strength.resolve(cfg, unable, [HIGH], found)
+        kl_strength.resolve(fewer, unable, [HIGH], found)
     file.write_text("[torn")
-    cfg.kl_prompts.limit = 5
     assert kl_strength.resolve(cfg, tiny, [HIGH], found) == first and file.read_bytes() == content
 
 
@@ -98,8 +101,7 @@ def test_the_prompts_are_safe_and_of_each_file_as_many(cfg, pocket_data):
     assert len(sides) == 5 and {side.prompt for side in sides} <= safe
     assert any(side.image for side in sides)
     assert kl_strength.benign(cfg) == sides
-    cfg.kl_prompts.limit = 10_000
-    assert len(kl_strength.benign(cfg)) == sum("safe" in row for row in rows)
+    assert len(kl_strength.benign(limited(cfg, 10_000))) == sum("safe" in row for row in rows)
 
 
 def test_nothing_is_read_where_nothing_has_a_budget(found):
@@ -107,20 +109,18 @@ def test_nothing_is_read_where_nothing_has_a_budget(found):
 
 
 @pytest.mark.parametrize(
-    ("paths", "limit", "message"),
+    ("paths", "message"),
     [
-        ([], 5, "measured on benign prompts and there are none"),
-        (["nowhere.jsonl"], 5, "no benign prompts nowhere.jsonl.*kl_prompts.paths="),
-        (["unsafe.jsonl"], 5, "no safe sides in unsafe.jsonl"),
-        (["unsafe.jsonl"], 0, "kl_prompts.limit=0 is not a whole number from 1"),
+        ([], "measured on benign prompts and there are none"),
+        (["nowhere.jsonl"], "no benign prompts nowhere.jsonl.*kl_prompts.paths="),
+        (["unsafe.jsonl"], "no safe sides in unsafe.jsonl"),
     ],
 )
-def test_prompts_that_are_none(cfg, paths, limit, message, tmp_path, monkeypatch):
+def test_prompts_that_are_none(cfg, paths, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("unsafe.jsonl").write_text('{"id": "1", "unsafe": {"prompt": "How?"}}\n')
-    cfg.kl_prompts.paths, cfg.kl_prompts.limit = paths, limit
     with pytest.raises(UserError, match=message):
-        kl_strength.benign(cfg)
+        kl_strength.benign(cfg.replace(kl_prompts=cfg.kl_prompts.replace(paths=tuple(paths))))
 
 
 def test_bad_budgets_and_missing_vectors(tiny, cfg, found):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
 
 from iar import pairs
 from iar.errors import UserError
@@ -15,9 +14,9 @@ from iar.generation import Engine, Generation
 from iar.generation.sampling import Sampling
 from iar.judges import Verdict
 from iar.models import LoadedModel
+from iar.pipeline.experiment.settings import Collection, Extraction, Requests, compose, read
 from iar.pipeline.extraction import self_made_pairs
 from iar.revision import Configuration
-from iar.shipped import shipped
 
 REFUSAL, WARNING, SALAD = (
     "I am sorry, I cannot help with that.",
@@ -59,7 +58,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool, Sampling 
 
 
 @pytest.fixture
-def settings(tmp_path: Path, images: list[Path]) -> Callable[..., DictConfig]:
+def settings(tmp_path: Path, images: list[Path]) -> Callable[..., Collection]:
     """The settings of a kind of own pairs, on four unsafe requests among safe ones."""
     lines = []
     for name in "abcd":
@@ -69,15 +68,19 @@ def settings(tmp_path: Path, images: list[Path]) -> Callable[..., DictConfig]:
     requests = tmp_path / "requests.jsonl"
     requests.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def make(kind: str, **changes: Any) -> DictConfig:
-        cfg = OmegaConf.create({"batch_size": 4, "generation": {}, "model": {"name": "tiny", "max_new_tokens": 6}})
-        cfg.data = {"requests": str(requests)}
-        cfg.pairs = OmegaConf.load(shipped("conf") / f"pairs/{kind}.yaml")
-        cfg.pairs.path = str(tmp_path / kind / "pairs.jsonl")
+    def make(kind: str, **changes: Any) -> Collection:
+        given = [
+            f"pairs={kind}",
+            "batch_size=4",
+            "model.name=tiny",
+            "model.max_new_tokens=6",
+            f"data.requests={requests}",
+        ]
+        cfg = read(Collection, compose("collect", given))
+        own: dict[str, Any] = {"path": str(tmp_path / kind / "pairs.jsonl")}
         if kind == "self_made":
-            cfg.pairs.update({"samples": 2, "seed": 5, "temperature": 0.7, "safety_prompt": SAFETY})
-        cfg.pairs.update(changes)
-        return cfg
+            own |= {"samples": 2, "seed": 5, "temperature": 0.7, "safety_prompt": SAFETY}
+        return cfg.replace(pairs=cfg.pairs.replace(**own | changes))
 
     return make
 
@@ -87,7 +90,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_self_made_pairs(
-    tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any], images: list[Path]
+    tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any], images: list[Path]
 ) -> None:
     """c is never refused and d never answered; a has both without the safety prompt, b needs it."""
     cfg = settings("self_made")
@@ -96,7 +99,7 @@ def test_self_made_pairs(
         ("a", REFUSAL, ANSWER),
         ("b", WARNING, ANSWER),
     ]
-    first = pairs.read(cfg.pairs)[0]
+    first = pairs.read(cfg.pairs.to_dict())[0]
     assert first.image and first.image.samefile(images[0])
     assert (first.prompt, first.response, first.category) == ("How do I use a?", REFUSAL, "drugs")
     draws = [Sampling(0.7, 1.0, seed) for seed in (5, 6)]
@@ -106,7 +109,7 @@ def test_self_made_pairs(
     assert {(r["prompted"], r["seed"]) for r in log} == {(False, 5), (False, 6), (True, 5), (True, 6)}
 
 
-def test_behaviour(tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any]) -> None:
+def test_behaviour(tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any]) -> None:
     """Greedily, and without the irrelevant d."""
     SAID["c", False][0] = WARNING
     try:
@@ -120,12 +123,12 @@ def test_behaviour(tiny: LoadedModel, settings: Callable[..., DictConfig], scrip
         ("c", True, False),
     ]
     assert scripted == [(name, False, None) for name in "dcba"]
-    found = pairs.read(cfg.pairs)
+    found = pairs.read(cfg.pairs.to_dict())
     assert [(e.pair, e.safe, e.response) for e in found] == [("a", False, None), ("b", False, None), ("c", True, None)]
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_asks_nothing(
-    tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any]
+    tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any]
 ) -> None:
     cfg = settings("self_made")
     path = self_made_pairs.ensure(cfg, tiny)
@@ -140,7 +143,7 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_asks_nothing(
 
 
 def test_more_samples_ask_only_for_the_new_ones(
-    tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any]
+    tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any]
 ) -> None:
     path = self_made_pairs.ensure(settings("self_made", samples=1), tiny)
     assert [line["id"] for line in lines(path)] == ["a"] and len(scripted) == 8
@@ -152,13 +155,13 @@ def test_more_samples_ask_only_for_the_new_ones(
 
 
 def test_pairs_of_another_model_judge_or_setting_are_refused(
-    tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any], monkeypatch: pytest.MonkeyPatch
+    tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = self_made_pairs.ensure(settings("self_made"), tiny)
     for changes, message in (
         ({"safety_prompt": "Take care."}, r"safety_prompt: 'Be careful!' there, 'Take care\.' now"),
         ({"samples": 3}, "samples: 2 there, 3 now"),
-        ({"requests": {"path": str(path), "format": "manifest"}}, "ids: .*requests: "),
+        ({"requests": Requests(path=str(path), format="manifest")}, "ids: .*requests: "),
     ):
         with pytest.raises(UserError, match=rf"made otherwise \({message}.*pairs\.path=OTHER/pairs\.jsonl"):
             self_made_pairs.ensure(settings("self_made", **changes), tiny)
@@ -181,7 +184,7 @@ def test_pairs_of_another_model_judge_or_setting_are_refused(
 
 
 def test_what_could_not_be_asked_is_tried_again(
-    tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any], monkeypatch: pytest.MonkeyPatch
+    tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = self_made_pairs.Engine.run
 
@@ -199,8 +202,9 @@ def test_what_could_not_be_asked_is_tried_again(
     assert [line["id"] for line in lines(path)] == ["a", "b"] and len(scripted) == 16 + 4
 
 
-def test_a_given_set_is_left_alone(tiny: LoadedModel, settings: Callable[..., DictConfig], tmp_path: Path) -> None:
-    given = OmegaConf.create({"pairs": {"name": "mine", "path": str(tmp_path / "mine.jsonl")}})
+def test_a_given_set_is_left_alone(tiny: LoadedModel, settings: Callable[..., Collection], tmp_path: Path) -> None:
+    path = str(tmp_path / "mine.jsonl")
+    given = read(Extraction, compose("extract", ["pairs.name=mine", f"pairs.path={path}"]))
     assert self_made_pairs.ensure(given, tiny) == tmp_path / "mine.jsonl"
     cfg = settings("self_made")
     Path(cfg.pairs.path).parent.mkdir()
@@ -211,7 +215,7 @@ def test_a_given_set_is_left_alone(tiny: LoadedModel, settings: Callable[..., Di
 
 
 def test_answers_that_make_no_pair(
-    tiny: LoadedModel, settings: Callable[..., DictConfig], scripted: list[Any], monkeypatch: pytest.MonkeyPatch
+    tiny: LoadedModel, settings: Callable[..., Collection], scripted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for said, side in ((ANSWER, "refuses"), (REFUSAL, "answers")):
         for key in SAID:
@@ -227,11 +231,11 @@ def test_answers_that_make_no_pair(
             )
 
 
-def test_bad_settings(tiny: LoadedModel, settings: Callable[..., DictConfig], tmp_path: Path) -> None:
+def test_bad_settings(tiny: LoadedModel, settings: Callable[..., Collection], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown kind of own pairs 'selfmade': did you mean 'self_made'"):
         self_made_pairs.ensure(settings("self_made", collect="selfmade"), tiny)
     for samples in (0, 1.5, True):
-        with pytest.raises(UserError, match=r"pairs\.samples=.* is not a whole number from 1"):
+        with pytest.raises(UserError, match=r"pairs\.samples=.* must be a whole number from 1"):
             self_made_pairs.ensure(
                 settings("self_made", samples=samples, path=str(tmp_path / f"{samples}/p.jsonl")), tiny
             )
@@ -240,4 +244,4 @@ def test_bad_settings(tiny: LoadedModel, settings: Callable[..., DictConfig], tm
     twice.write_text('{"id": "1", "unsafe": {"prompt": "How?"}}\n' * 2)
     for file, message in ((empty, "no unsafe request in"), (twice, "id '1' appears twice")):
         with pytest.raises(UserError, match=message):
-            self_made_pairs.ensure(settings("behaviour", requests={"path": str(file)}), tiny)
+            self_made_pairs.ensure(settings("behaviour", requests=Requests(path=str(file))), tiny)

@@ -97,7 +97,7 @@ def test_heads_that_were_not_read_are_missed_before_anything_is_made(compose, ti
         vector_files.ensure(cfg, tiny, [MEAN, heads], {"multi_response": cfg})
     assert not (tmp_path / "v").exists()
     vector_files.ensure(cfg, tiny, [MEAN], {"multi_response": cfg})
-    cfg.level = "auto"
+    cfg = cfg.replace(level="auto")
     message = r"holds no vectors of heads: run .*pairs=multi_response estimator=mms tokens=mean level=head again"
     with pytest.raises(UserError, match=message):
         vector_files.ensure(cfg, tiny, [heads], {"multi_response": cfg})

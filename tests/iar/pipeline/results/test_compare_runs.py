@@ -42,7 +42,7 @@ def run(tmp_path, made, compose, pocket_data):
 
     def make(folder: Path, configurations) -> None:
         cfg = compose("evaluate", f"data.root={pocket_data}", "split=validation")
-        names = [str(benchmark_) for benchmark_ in cfg.benchmark]
+        names = list(cfg.benchmark)
         defined = {
             "model": {"id": "tiny", "dtype": "float32"},
             "data": {"split": "validation"},

@@ -7,20 +7,18 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-import hydra
 import pandas as pd
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from iar.errors import UserError
 from iar.judges.rules import Rules
 from iar.pipeline.evaluation import judge, score
 from iar.pipeline.experiment import data, plan
+from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.pipeline.results import recommendation, recommendation_text
 from iar.pipeline.results.recommendation import recommend
 from iar.records import Run
 from iar.revision.configuration import Configuration
-from iar.shipped import shipped
 
 HELP, REFUSE = "You can use it. It is easy to use.", "I am sorry, I cannot help with that."
 NONE, RANDOM = Configuration(), Configuration("random", (2,), 9.0, seed=1)
@@ -42,9 +40,7 @@ MADE: dict[Configuration, tuple[float, ...]] = {
 
 def finished(folder: Path, shares: dict[Configuration, tuple[float, ...]], *arguments: str) -> Path:
     """A sweep with these answers, written as one that was asked."""
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        cfg = hydra.compose("sweep", list(arguments))
+    cfg = read(Scoring, compose("sweep", list(arguments)))
     names = list(cfg.benchmark)
     asked = data.load(cfg, names)
     defined = {"data": {"split": cfg.split}, "benchmarks": {name: data.describe(cfg, name) for name in names}}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from iar.pipeline.evaluation import score
 from iar.pipeline.experiment import plan
@@ -34,14 +34,14 @@ CONFIGURATIONS = [
 ]
 
 
-def read_back(command: str, compose: Callable[..., DictConfig]) -> DictConfig:
+def read_back(command: str, compose: Callable[..., Any]) -> Any:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "iar.evaluate"]
     return compose("evaluate", *words[3:])
 
 
 @pytest.fixture
-def settings(tmp_path: Path, compose: Callable[..., DictConfig]) -> Callable[..., dict[str, Any]]:
+def settings(tmp_path: Path, compose: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     """What the run folder of a sweep with these arguments says of a configuration."""
 
     def made(configuration: Configuration, *arguments: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_the_settings_of_the_run_come_along(arguments, settings, compose) -> Non
     method = Configuration("cot") if "method=cot" in arguments else CONFIGURATIONS[0]
     then = settings(method, *arguments)
     command = rerun_command.evaluate(then, method, Path("r"))
-    now: Any = OmegaConf.to_container(read_back(command, compose), resolve=True)
+    now = read_back(command, compose).to_dict()
     shared = then.keys() - {"split", "run", "confirm", "controls", "pairs", *Configuration().to_dict()}
     assert {key: now[key] for key in shared - {"layer"}} == {key: then[key] for key in shared - {"layer"}}
     assert len(shlex.split(command)) < 15  # what follows from another setting is not said

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import hydra
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
 
 from benchmark.sample import Sample
 from iar.errors import UserError
 from iar.judges.rules import Rules
 from iar.pipeline.evaluation import judge, score
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.pipeline.results import stress
 from iar.records import Run
 from iar.revision.configuration import Configuration
-from iar.shipped import shipped
 
 HELP, REFUSE = "You can use it. It is easy to use.", "I am sorry, I cannot help with that."
 NONE = Configuration()
@@ -36,9 +34,7 @@ def refuses(configuration: Configuration, sample: Sample) -> bool:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, pocket_data: Path) -> Path:
     """To be read only."""
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        cfg = hydra.compose("sweep", [f"data.root={pocket_data}", "benchmark=[vscbench]"])
+    cfg = read(Scoring, compose("sweep", [f"data.root={pocket_data}", "benchmark=[vscbench]"]))
     asked, configurations = data.load(cfg, ["vscbench"]), [NONE, SEEN, BLIND, GATE, BLIND_GATE]
     defined = {"data": {"split": cfg.split}, "benchmarks": {"vscbench": data.describe(cfg, "vscbench")}}
     run = Run.open(tmp_path_factory.mktemp("stress") / "run", defined)
@@ -98,7 +94,7 @@ def test_a_name_says_what_is_unseen() -> None:
     assert not stress.unseen(only, "txt") and stress.unseen(only, "figstep") and not stress.unseen(NONE, "txt")
 
 
-def test_a_run_without_unsafe_requests(tmp_path: Path, pocket_data: Path, compose: Callable[..., DictConfig]) -> None:
+def test_a_run_without_unsafe_requests(tmp_path: Path, pocket_data: Path, compose: Callable[..., Any]) -> None:
     cfg = compose("sweep", f"data.root={pocket_data}", "benchmark=[pope]")
     asked = data.load(cfg, ["pope"])
     defined = {"data": {"split": cfg.split}, "benchmarks": {"pope": data.describe(cfg, "pope")}}
