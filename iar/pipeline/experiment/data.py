@@ -15,7 +15,7 @@ from benchmark.halves import halves
 from benchmark.pocket import layouts
 from benchmark.protocol import Protocol
 from benchmark.sample import Loaded
-from iar.pipeline.experiment.settings import Data, Questions
+from iar.pipeline.experiment.settings import SPLITS, Data, Questions
 from iar.terminal.console import console
 
 _Item = TypeVar("_Item")

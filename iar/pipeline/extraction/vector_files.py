@@ -97,7 +97,8 @@ def ensure(
         if own.level == "layer" and headed & set(wanted):
             raise UserError("level=layer reads no heads, and heads=… asks for some: leave one of them out")
         missing = [c for source, c in wanted.items() if not path(cfg, source).exists()]
-        examples = read(own, loaded) if missing or (wanted and Path(own.pairs.path).exists()) else None
+        there = own.pairs.path is not None and Path(own.pairs.path).exists()
+        examples = read(own, loaded) if missing or (wanted and there) else None
         if missing:
             console.print(f"no vectors {', '.join(c.source for c in missing)} in {cfg.vectors}: extracting them first")
             extract(own, loaded, missing, examples)

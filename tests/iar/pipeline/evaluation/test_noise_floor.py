@@ -21,6 +21,7 @@ from iar.pipeline.evaluation.noise_floor import FILE, NoiseFloor, read
 from iar.pipeline.experiment import data
 from iar.pipeline.results import method_table, sweep_table
 from iar.prompting.composer import Composer
+from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
@@ -36,18 +37,8 @@ FLOOR = NoiseFloor(
 
 @pytest.fixture(scope="module")
 def cfg(pocket_data: Path) -> Callable[..., Any]:
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
-
-    from iar.shipped import shipped
-
-    def settings(*overrides: str) -> Any:
-        GlobalHydra.instance().clear()
-        with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-            common = ["benchmark=[vscbench,pope]", "model.max_new_tokens=6", "batch_size=5"]
-            return hydra.compose("evaluate", [f"data.root={pocket_data}", *common, *overrides])
-
-    return settings
+    common = [f"data.root={pocket_data}", "benchmark=[vscbench,pope]", "model.max_new_tokens=6", "batch_size=5"]
+    return lambda *overrides: read(Scoring, compose("evaluate", [*common, *overrides]))
 
 
 def scored(cfg: Any, folder: Path, dtype: str) -> tuple[Run, Engine, dict[str, Any], FinishedRun]:
