@@ -48,7 +48,7 @@ def rows(path: Path, columns: Sequence[str], way_out: str) -> list[dict[str, str
     for cells in table[1:]:
         row = {}
         for column, place in places.items():
-            cell = cells[place] if place < len(cells) else None
+            cell: Any = cells[place] if place < len(cells) else None
             if getattr(cell, "data_type", "") in ("f", "e"):
                 kind = "a formula" if cell.data_type == "f" else f"the error {cell.value}"
                 raise DataError(f"{path}, cell {cell.coordinate}: {kind}, not text: save the values and try again")

@@ -50,7 +50,7 @@ def _report(args: argparse.Namespace) -> None:
         from iar import explorer
 
         limit = round(1_000_000 * args.megabytes)
-        files += explorer.write(run, args.out, data=args.data, images=args.images, limit=limit, title=args.title)
+        files += explorer.write(run.path, args.out, data=args.data, images=args.images, limit=limit, title=args.title)
     print(*files, sep="\n")
 
 

@@ -183,4 +183,5 @@ class _Indexed:
             wider = difference(*sides, self.family[at], stratum, weights=both)
             result |= {name: wider[name.removeprefix("family_")] for name in FAMILY}
         binary = len(values) and stratum is None and np.isin(values, (0, 1)).all() and np.ptp(weight) == 0
-        return result | (sign_flips(values[:, 0], values[:, 1], self.cluster[at]) if binary else {})
+        flips: dict[str, object] = {**sign_flips(values[:, 0], values[:, 1], self.cluster[at])} if binary else {}
+        return {**result, **flips}

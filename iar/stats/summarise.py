@@ -86,7 +86,7 @@ def _count(score: Score) -> dict[str, float]:
     cluster = score.rows["cluster"].to_numpy()[scored]
     strata = strata if scored.any() else None
     estimate = interval(values[scored], cluster, strata, weight[scored])
-    found = {"n": int((weight > 0).sum()), "n_scored": estimate.n}
+    found: dict[str, float] = {"n": int((weight > 0).sum()), "n_scored": estimate.n}
     found |= {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     family = score.rows["family"].to_numpy()[scored] if "family" in score.rows else np.array([])
     if len(set(family)) < 2 or not all(family):

@@ -189,7 +189,7 @@ def _errors(
         kind, those = wrong[samples[at].reference]
         if run.verdicts.get(place, {"label": None})["label"] in those:
             gate = gates[name]
-            row = {"group": groups[at], "configuration": name, "kind": kind, "sample": at[1]}
+            row: dict[str, object] = {"group": groups[at], "configuration": name, "kind": kind, "sample": at[1]}
             row |= {"query": samples[at].query, "fired": fired[gate.name].get(at) if gate else None}
             rows.append(row | {"answer": record["answer"]})
     columns = ["group", "configuration", "kind", "sample", "query", "fired", "answer"]

@@ -19,9 +19,9 @@ from iar.pipeline.evaluation import differences, noise_floor, score
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.evaluation.noise_floor import FILE, NoiseFloor, read
 from iar.pipeline.experiment import data
+from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.pipeline.results import method_table, sweep_table
 from iar.prompting.composer import Composer
-from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
