@@ -20,7 +20,7 @@ def test_draws_the_same_again_from_the_files(small, command, tmp_path):
     page = (tmp_path / "r/report.html").read_text()
     assert "<h1" in page and "python -m iar.sweep" in page
     table = command("report", "r", "--markdown")
-    assert table.code == 0 and table.out.startswith("| configuration | SRA_s |") and table.out.count("\n") == 7
+    assert table.code == 0 and table.out.startswith("| configuration | SRA_s |") and table.out.count("\n") == 15
     assert table.out.endswith("\n\nvscbench/full@2, pope/official-9000@2, scienceqa/llava-full@3\n")
     titled = command("report", "r", "--title", "another")
     assert titled.code == 0 and (tmp_path / "r/frontier.png").read_bytes() != before["frontier.png"]

@@ -18,8 +18,7 @@ from iar.models.pocket import WEIGHTS
 from iar.pipeline.evaluation import differences, noise_floor, score
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.evaluation.noise_floor import FILE, NoiseFloor, read
-from iar.pipeline.experiment import data
-from iar.pipeline.experiment.settings import Scoring, compose, read
+from iar.pipeline.experiment import data, settings
 from iar.pipeline.results import method_table, sweep_table
 from iar.prompting.composer import Composer
 from iar.records import Run
@@ -38,7 +37,7 @@ FLOOR = NoiseFloor(
 @pytest.fixture(scope="module")
 def cfg(pocket_data: Path) -> Callable[..., Any]:
     common = [f"data.root={pocket_data}", "benchmark=[vscbench,pope]", "model.max_new_tokens=6", "batch_size=5"]
-    return lambda *overrides: read(Scoring, compose("evaluate", [*common, *overrides]))
+    return lambda *overrides: settings.read(settings.Scoring, settings.compose("evaluate", [*common, *overrides]))
 
 
 def scored(cfg: Any, folder: Path, dtype: str) -> tuple[Run, Engine, dict[str, Any], FinishedRun]:
