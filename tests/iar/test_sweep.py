@@ -97,6 +97,9 @@ def test_scores(finished):
         "value",
         "low",
         "high",
+        "family_low",
+        "family_high",
+        "families",
     ]
     assert list(scores.columns) == columns
     assert list(scores["configuration"].unique()) == CONFIGURATIONS
