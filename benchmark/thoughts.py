@@ -132,6 +132,15 @@ def outside(text: str) -> Outside:
     return Outside("\n".join(part for part in parts if part.strip()), True, open_)
 
 
+def is_mark(token: str) -> bool:
+    """Whether a token of a vocabulary is a mark of reasoning, which decoding must not drop.
+
+    >>> is_mark("[THINK]"), is_mark("</think>"), is_mark("<|channel|>"), is_mark("</s>")
+    (True, True, True, False)
+    """
+    return bool(_MARK.fullmatch(token)) or token in ("<|channel|>", "<|message|>")
+
+
 def _said(text: str) -> Outside | None:
     """Thoughts that are announced in words or glued to a channel's name; None where there are none."""
     for begin, end in _WORDS:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from benchmark import thoughts
 from benchmark.sample import Sample
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
@@ -41,8 +43,27 @@ def read(loaded: LoadedModel, ids: list[int]) -> tuple[str, int]:
 
 
 def decode(loaded: LoadedModel, ids: list[int]) -> str:
-    text: str = loaded.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return text
+    """The text of ids without special tokens, but for marks of reasoning: some models have these among them
+    (Magistral's ``[THINK]``), and without its marks a thought would be read as the answer."""
+    marks = _thought_marks(loaded.tokenizer)
+    parts: list[str | list[int]] = [[]]
+    for token in ids:
+        if token in marks:
+            parts += [marks[token], []]
+        else:
+            parts[-1].append(token)  # type: ignore[union-attr]
+    decoder = loaded.tokenizer.decode
+    return "".join(
+        part if isinstance(part, str) else decoder(part, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        for part in parts
+    )
+
+
+@lru_cache(maxsize=8)
+def _thought_marks(tokenizer: Any) -> dict[int, str]:
+    """Special token -> its text, of those that mark reasoning."""
+    named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+    return {token: text for token, text in named if thoughts.is_mark(text)}
 
 
 def end_tokens(loaded: LoadedModel) -> set[int]:

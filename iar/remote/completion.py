@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from benchmark.answer_text import UNFINISHED
 from iar.remote.failure_kinds import Failure
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -14,11 +15,30 @@ LONGEST = 1_000_000
 """Characters of an answer; longer ones are kept nowhere."""
 FILTERED = ("content_filter", "safety", "prohibited_content", "blocklist")
 """How ``finish_reason`` begins where a content filter ended the reply."""
+_THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "reasoning_text", "thought")
 
 
 class _Message(BaseModel):
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[dict[str, Any] | str] | None = None
     refusal: str | None = None
+    # beside the content, or in its place where the length ended within a thought; by vLLM, SGLang, DeepSeek, OpenRouter
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    thinking: Any = None
+
+    @property
+    def text(self) -> str:
+        """The content; of a list of parts those of text: what is a thought, or audio, is no part of the answer."""
+        if not isinstance(self.content, list):
+            return self.content or ""
+        return "".join(part if isinstance(part, str) else _text(part) for part in self.content)
+
+    @property
+    def thought(self) -> bool:
+        parts = [part for part in self.content if isinstance(part, dict)] if isinstance(self.content, list) else []
+        beside = (self.reasoning_content, self.reasoning, self.reasoning_details, self.thinking)
+        return any(beside) or any(part.get("thought") or part.get("type") in _THOUGHTS for part in parts)
 
 
 class _Choice(BaseModel):
@@ -58,7 +78,7 @@ def read(body: Any) -> Completion | None:
         choice = _Body.model_validate(body).choices[0]
     except ValidationError:
         return None
-    text, ended = _text(choice.message.content), choice.finish_reason or ""
+    text, ended = choice.message.text, choice.finish_reason or ""
     said, found = choice.message.refusal or "", usage(body)
     if len(text) + len(said) > LONGEST:
         return Completion("", "error", f"a text of {len(text) + len(said):,} characters: more than {LONGEST:,}", found)
@@ -67,7 +87,8 @@ def read(body: Any) -> Completion | None:
     if ended.lower().startswith(FILTERED):
         return Completion(text, "filtered", f"ended by {ended}", found)
     if not text.strip():
-        return Completion("", "empty", f"no text, ended by {ended or 'nothing'}", found)
+        what = UNFINISHED if choice.message.thought else "no text"
+        return Completion("", "empty", f"{what}, ended by {ended or 'nothing'}", found)
     return Completion(text, "", "" if ended == "stop" else ended, found)
 
 
@@ -80,8 +101,6 @@ def usage(body: Any) -> tuple[int, int] | None:
     return found.prompt_tokens, found.completion_tokens
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str:
-    """Some servers write a list of parts; what is no text (reasoning, audio) is no part of the answer."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if part.get("type") in ("text", "output_text"))
-    return content or ""
+def _text(part: dict[str, Any]) -> str:
+    spoken = part.get("type") in ("text", "output_text") and not part.get("thought")
+    return str(part.get("text") or "") if spoken else ""
