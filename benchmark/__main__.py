@@ -22,6 +22,7 @@ import benchmark
 from benchmark import answers, dualbench_rates, huggingface, joining, scoring, validation
 from benchmark.download import command as download
 from benchmark.errors import DataError
+from benchmark.inert import cell, visible, visible_output
 from benchmark.protocol import Protocol
 from benchmark.sample import Sample
 
@@ -77,10 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     given = _parser().parse_args(arguments)
     try:
-        code: int = given.run(given)
-        sys.stdout.flush()
+        with visible_output():
+            code: int = given.run(given)
+            sys.stdout.flush()
     except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {' '.join(str(error).split())}"), file=sys.stderr)
         return 2
     except BrokenPipeError:  # `... | head` has seen enough; what Python would still flush goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -232,7 +234,7 @@ def _score(given: argparse.Namespace) -> int:
     if any(note.startswith("PARTIAL") for note in (*notes, *joined.notes)):
         print("PARTIAL: these are averages over a part of the questions (see the notes); do not compare them")
     for note in (*notes, *joined.notes):
-        print(f"note: {note}", file=sys.stderr)
+        print(visible(f"note: {note}"), file=sys.stderr)
     return 0
 
 
@@ -290,9 +292,15 @@ def _write(path: Path, scores: Iterable[scoring.Score]) -> None:
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(scoring.COLUMNS)
-            writer.writerows(["" if isinstance(v, float) and math.isnan(v) else v for v in astuple(s)] for s in scores)
+            writer.writerows(map(_cells, scores))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}; give another file as --csv") from error
+
+
+def _cells(score: scoring.Score) -> list[object]:
+    """Numbers as they are, NaN as an empty cell, and no text that a spreadsheet would compute."""
+    values = ["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(score)]
+    return [cell(value) if isinstance(value, str) else value for value in values]
 
 
 def _print(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

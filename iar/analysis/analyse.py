@@ -20,6 +20,7 @@ from iar.pairs.example import Example, digest
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Analysis
 from iar.pipeline.extraction import vector_files
+from iar.records import csv_file
 from iar.terminal.console import bars, console
 from iar.vectors import VectorSet, policy
 from iar.vectors.activations import pooled
@@ -232,8 +233,7 @@ class _Analysis:
 
     def _write(self, name: str, table: pd.DataFrame) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.files.append(self.folder / f"{name}.csv")
-        table.to_csv(self.files[-1], index=False, float_format="%.6g")
+        self.files.append(csv_file.write(self.folder / f"{name}.csv", table, "%.6g"))
 
     def _drawn(self, files: Iterable[Path]) -> None:
         self.files += files

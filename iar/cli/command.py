@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmark.errors import DataError
+from benchmark.inert import visible, visible_output
 from iar import records
 from iar.cli import shell_completion
 from iar.cli.tasks import Command, Task, left
@@ -122,7 +123,7 @@ def reported(config: str | None = None) -> Iterator[None]:
 
     What the command says meanwhile is also for the log of the run that it works in (`iar.terminal.log_file`).
     """
-    with log_file.command(), _one_line(config):
+    with visible_output(), log_file.command(), _one_line(config):
         yield
 
 
@@ -160,7 +161,7 @@ def _of_launchers() -> tuple[type[Exception], ...]:
 
 
 def fail(message: str) -> None:
-    line = f"error: {' '.join(message.split())}"
+    line = visible(f"error: {' '.join(message.split())}")
     print(line, file=sys.stderr)
     log_file.say(line)
     sys.exit(2)

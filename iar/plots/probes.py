@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from iar.plots.style import COLOURS, HEIGHT, STYLE, WIDTH, heading, legend_below, save
+from iar.records import csv_file
 
 BAR: dict[str, Any] = {"orientation": "horizontal", "fraction": 0.08, "aspect": 22}
 
@@ -63,8 +64,7 @@ def _write(stem: Path, accuracy: np.ndarray, cosines: np.ndarray, heads: np.ndar
         rows += [] if values is None else [(name, i, j, float(v)) for (i, j), v in np.ndenumerate(values)]
     file = stem.parent / f"{stem.name}.csv"
     table = pd.DataFrame(rows, columns=["quantity", "layer", "other", "value"])
-    table.to_csv(file, index=False, float_format="%.6g")
-    return file
+    return csv_file.write(file, table, "%.6g")
 
 
 def _curve(axes: Axes, accuracy: np.ndarray, heads: np.ndarray | None) -> None:

@@ -7,9 +7,10 @@ In a file or a pipe there are no bars and no colours, and what is printed is als
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console, NewLine
+from rich.console import Console, ConsoleOptions, NewLine, RenderableType
 from rich.control import Control
 from rich.progress import (
     BarColumn,
@@ -20,14 +21,23 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 
+from benchmark.inert import visible
 from iar.terminal import log_file
 
 WIDTH = 140  # of a file or a pipe, which have none: tables must not be squeezed into 80
 
 
 class Logged(Console):
-    """A console whose messages and tables also go to the run's log; bars do not."""
+    """A console whose messages and tables also go to the run's log; bars do not.
+
+    What it shows is inert (`benchmark.inert.visible`): escape sequences are the console's own or none.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(visible(part.text), part.style)
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*objects, **options)

@@ -21,13 +21,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmark.inert import visible
+
 NAME = "log.txt"
 PACKAGES = ("iar", "torch", "transformers", "numpy", "pandas", "hydra-core", "openai")
 _LOGGERS = ("", "transformers")  # the second hands nothing on to the first
 _SECRET = re.compile(r"(?:^|_)(?:\w*KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$", re.IGNORECASE)
 _BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+")
 _USER = re.compile(r"(?<=://)[^/\s@]+@")  # https://name:password@host
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class _Log:
@@ -63,7 +64,7 @@ class _Log:
 
         for key in self.keys:
             text = Redaction(key).hide(text)
-        text = _CONTROL.sub("", _USER.sub(f"{HIDDEN}@", _BEARER.sub(rf"\1 {HIDDEN}", text)))
+        text = visible(_USER.sub(f"{HIDDEN}@", _BEARER.sub(rf"\1 {HIDDEN}", text)))
         with suppress(OSError), open(self.folder / NAME, "a", encoding="utf-8", errors="replace") as file:  # type: ignore[operator]
             file.write(text)
 
@@ -150,7 +151,7 @@ def _command_line() -> list[str]:
 def _warned(shown: Any) -> Any:
     def show(message: Any, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
         say(f"{category.__name__}: {message} ({Path(filename).name}, line {lineno})")
-        shown(message, category, filename, lineno, *rest)
+        shown(visible(str(message)), category, filename, lineno, *rest)
 
     return show
 

@@ -14,7 +14,9 @@ from iar.errors import UserError
 from iar.pipeline.audit.ask import Audit
 from iar.pipeline.audit.tables import POOLED, tables
 from iar.pipeline.evaluation import unscored
+from iar.pipeline.results import markup
 from iar.plots import audit as figures
+from iar.records import csv_file
 from iar.terminal.console import console
 
 FORMAT = "%.6g"  # p-values are small
@@ -33,9 +35,7 @@ def write(audit: Audit) -> list[Path]:
         return []
     found, files = tables(audit.outcomes, audit.unscored, audit.protocol), []
     for name, table in found.items():
-        partial = audit.folder / f"{name}.partial"
-        table.to_csv(partial, index=False, float_format=FORMAT)
-        files.append(partial.replace(audit.folder / f"{name}.csv"))
+        files.append(csv_file.write(audit.folder / f"{name}.csv", table, FORMAT))
     found = {name: _reread(audit.folder / f"{name}.csv") for name in found}
     text = markdown(found, audit)
     (audit.folder / "audit.md").write_text(text, encoding="utf-8")
@@ -53,7 +53,7 @@ def write(audit: Audit) -> list[Path]:
 
 def _reread(file: Path) -> pd.DataFrame:
     """A table as rounded in its file: the same figure from either. A model may be called NA."""
-    table = pd.read_csv(file, dtype={"model": str}, keep_default_na=False, na_values=[""])
+    table = csv_file.read(file, texts=["model"])
     words = [column for column in ("calibration", "lowest", "highest") if column in table]
     table[words] = table[words].astype(object).fillna("")
     return table
@@ -61,54 +61,53 @@ def _reread(file: Path) -> pd.DataFrame:
 
 def markdown(found: Mapping[str, pd.DataFrame], audit: Audit) -> str:
     """The tables in words: percent [95 % interval]."""
-    scores = found["audit"]
-    headline = ["| model | SRA_s | SRA_u | SRA_a | irrelevant | scored | |", "|---|---|---|---|---|---|---|"]
+    scores, plain = found["audit"], markup.escape_markdown
+    headline = []
     for model in dict.fromkeys(scores["model"]):
         cells = [_interval(scores, model, "all", metric) for metric in ("SRA_s", "SRA_u", "SRA_a", "irrelevant")]
-        headline.append(
-            f"| {model} | {' | '.join(cells)} | {_scored(scores, model)} | {_label(scores, model, 'all')} |"
-        )
-    lines = ["# Audit", "", f"{audit.protocol}, {audit.asked}. {CAPTION}.", ""]
-    lines += [warned, ""] if (warned := unscored.warning(audit.unscored)) else []
-    lines += headline
-    lines += ["", *(f"Left out: {name} ({why})" for name, why in audit.failed.items())] if audit.failed else []
+        headline.append([model, *cells, _scored(scores, model), _label(scores, model, "all")])
+    parts = ["# Audit", f"{plain(audit.protocol)}, {plain(audit.asked)}. {CAPTION}."]
+    parts += [plain(warned)] if (warned := unscored.warning(audit.unscored)) else []
+    parts.append(markup.markdown(["model", "SRA_s", "SRA_u", "SRA_a", "irrelevant", "scored", ""], headline))
+    if audit.failed:
+        parts.append("\n".join(f"Left out: {plain(name)} ({plain(why)})" for name, why in audit.failed.items()))
     if "categories" in found:
-        lines += ["", "## By category: SRA_s / SRA_u", "", *_categories(found["categories"])]
-        lines += [
-            "",
-            "Spread: the highest category's share minus the lowest's (`spread.csv`). Chance: what 5 % of random",
-        ]
-        lines += ["assignments to categories exceed.", "", *_spreads(found["spread"])]
+        parts += ["## By category: SRA_s / SRA_u", _categories(found["categories"])]
+        parts.append(
+            "Spread: the highest category's share minus the lowest's (`spread.csv`). Chance: what 5 % of random\n"
+            "assignments to categories exceed."
+        )
+        parts.append(_spreads(found["spread"]))
     if "transfer" in found:
-        lines += ["", "## From text to images: the share, and its difference to text in points, paired by row", ""]
-        lines += _transfer(found["transfer"])
-    return "\n".join(lines) + "\n"
+        parts.append("## From text to images: the share, and its difference to text in points, paired by row")
+        parts += _transfer(found["transfer"])
+    return "\n\n".join(parts) + "\n"
 
 
-def _categories(points: pd.DataFrame) -> list[str]:
+def _categories(points: pd.DataFrame) -> str:
     shown = list(dict.fromkeys(points["category"]))
-    lines = ["| model | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    lines = []
     for model, rows in points.groupby("model", sort=False):
         by = rows.set_index("category")
         cells = [
             f"{_percent(by.at[c, 'SRA_s'])} / {_percent(by.at[c, 'SRA_u'])} {by.at[c, 'calibration']}" for c in shown
         ]
-        lines.append(f"| {model} | " + " | ".join(cell.strip() for cell in cells) + " |")
-    return lines
+        lines.append([str(model), *(cell.strip() for cell in cells)])
+    return markup.markdown(["model", *shown], lines)
 
 
-def _spreads(table: pd.DataFrame) -> list[str]:
-    lines = ["| model | score | spread | chance | p | lowest | highest |", "|---|---|---|---|---|---|---|"]
+def _spreads(table: pd.DataFrame) -> str:
+    lines = []
     for row in table.to_dict("records"):
         spread = f"{_percent(row['spread'])} [{_percent(row['low'])}, {_percent(row['high'])}]"
         cells = [spread, _percent(row["chance"]), f"{row['p']:.3f}", row["lowest"] or "–", row["highest"] or "–"]
-        lines.append(f"| {row['model']} | {row['metric']} | {' | '.join(cells)} |")
-    return lines
+        lines.append([row["model"], row["metric"], *cells])
+    return markup.markdown(["model", "score", "spread", "chance", "p", "lowest", "highest"], lines)
 
 
 def _transfer(table: pd.DataFrame) -> list[str]:
     modes = [mode for mode in (*MODES, POOLED) if mode in set(table["mode"])]
-    lines = ["| model | score | " + " | ".join(modes) + " |", "|---" * (len(modes) + 2) + "|"]
+    lines = []
     for (model, metric), rows in table.groupby(["model", "metric"], sort=False):
         cells = []
         for mode in modes:
@@ -119,8 +118,9 @@ def _transfer(table: pd.DataFrame) -> list[str]:
             gain = row["difference"]
             ends = f"[{100 * row['difference_low']:+.1f}, {100 * row['difference_high']:+.1f}]"
             cells.append(_percent(row["value"]) + ("" if math.isnan(gain) else f" ({100 * gain:+.1f} {ends})"))
-        lines.append(f"| {model} | {metric} | " + " | ".join(cells) + " |")
-    return [*lines, "", f"{POOLED}: search, typography and concat together."] if POOLED in modes else lines
+        lines.append([model, metric, *cells])
+    shown = markup.markdown(["model", "score", *modes], lines)
+    return [shown, f"{POOLED}: search, typography and concat together."] if POOLED in modes else [shown]
 
 
 def _show(scores: pd.DataFrame, audit: Audit) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from iar.pipeline.evaluation import noise_floor
+from iar.records import csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences, frontier_points, hypervolumes, resample
 
@@ -41,12 +42,7 @@ def write(
     tables["differences"].insert(2, "protocol", tables["differences"]["benchmark"].map(named))
     for name in tables.keys() - {"differences"}:  # safety and helpfulness together
         tables[name]["protocol"] = f"{named['vscbench']} + {named['mean']}"
-    files = [folder / f"{name}.csv" for name in tables]
-    for file, table in zip(files, tables.values(), strict=True):
-        partial = file.with_suffix(".partial")
-        table.to_csv(partial, index=False, float_format=FORMAT)
-        partial.replace(file)
-    return files
+    return [csv_file.write(folder / f"{name}.csv", table, FORMAT) for name, table in tables.items()]
 
 
 def above_noise(table: pd.DataFrame, *floors: noise_floor.NoiseFloor | None) -> pd.DataFrame:

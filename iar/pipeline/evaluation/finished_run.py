@@ -24,7 +24,7 @@ from iar.errors import UserError
 from iar.pipeline.evaluation import timings
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Recorded, checked
-from iar.records import Run
+from iar.records import Run, csv_file
 from iar.revision.configuration import Configuration
 
 NEEDED = ("configuration", "benchmark", "category", "metric", "value", "low", "high")  # of scores.csv
@@ -152,7 +152,7 @@ class FinishedRun:
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
         """A table that has these columns; None where there is none."""
         try:
-            found = pd.read_csv(self.path / name)
+            found = csv_file.read(self.path / name)
             return found if set(columns) <= set(found) else None
         except (OSError, ValueError):
             return None
@@ -267,7 +267,7 @@ def scores(folder: Path) -> pd.DataFrame:
             f"no scores in {folder} (it has no scores.csv): finish the run, python -m iar.sweep run={folder}"
         )
     try:
-        found = pd.read_csv(file)
+        found = csv_file.read(file, texts=["configuration"])
         found[list(NEEDED)]
     except (ValueError, KeyError) as error:
         raise UserError(f"{file} is damaged ({error}): python -m iar.judge {folder} writes it again") from error

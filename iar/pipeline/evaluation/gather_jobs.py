@@ -20,7 +20,7 @@ from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
 from iar.pipeline.experiment.settings import Scoring
-from iar.records import Run
+from iar.records import Run, csv_file
 
 PLACES = {"generations": ("benchmark", "sample", "configuration"), "verdicts": judge.COLUMNS}
 
@@ -95,7 +95,5 @@ def _add_up(folder: Path, parts: Sequence[Path]) -> None:
     """timings.csv: over all jobs; the baseline was timed in each."""
     table = pd.concat([timings.read(part) for part in parts])
     if len(table):
-        partial = (folder / timings.FILE).with_suffix(".partial")
         table = table.groupby(timings.COLUMNS[:2], sort=False, as_index=False).sum()
-        table.to_csv(partial, index=False, float_format="%.3f")
-        partial.replace(folder / timings.FILE)
+        csv_file.write(folder / timings.FILE, table, "%.3f")

@@ -19,7 +19,7 @@ from iar.judges import Verdict
 from iar.judges.judge import Item, Judge, Task
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.prompting import scored_text
-from iar.records import Run
+from iar.records import Run, csv_file
 from iar.records.lock import lock
 from iar.terminal import log_file
 
@@ -210,6 +210,4 @@ def _write_agreement(run: Run, by: Judge, name: str) -> None:
 
     reasons = [record["reason"] for record in run.log(name).read() if record["judge"] == by.name]
     if reasons:
-        file = run.path / "judges.partial"
-        agreement(votes(reasons)).to_csv(file, index=False, float_format="%.6f")
-        file.replace(run.path / "judges.csv")
+        csv_file.write(run.path / "judges.csv", agreement(votes(reasons)))

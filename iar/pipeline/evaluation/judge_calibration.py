@@ -26,7 +26,7 @@ from iar.judges.judge import Item, Judge
 from iar.judges.verdict import LABELS
 from iar.pipeline.evaluation.judge import PASSING
 from iar.pipeline.evaluation.unscored import MANY
-from iar.records import Run
+from iar.records import Run, csv_file
 from iar.terminal import log_file
 from iar.terminal.console import console
 
@@ -115,9 +115,7 @@ def measure(files: Sequence[Path], by: Judge, folder: str | None) -> Path:
     labels = _judged(run, answers, by)
     tables = {"calibration": calibration.measures(labels), "confusion": calibration.confusion(labels)}
     for name, table in tables.items():
-        partial = run.path / f"{name}.partial"
-        table.to_csv(partial, index=False, float_format="%.6f")
-        partial.replace(run.path / f"{name}.csv")
+        csv_file.write(run.path / f"{name}.csv", table)
     show(tables["calibration"], tables["confusion"], by.name)
     return run.path
 

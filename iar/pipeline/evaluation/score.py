@@ -23,7 +23,7 @@ from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Scoring
 from iar.prompting import cot
 from iar.prompting.composer import Composer
-from iar.records import Run
+from iar.records import Run, csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import summarise
 from iar.stats.summarise import HELPFUL
@@ -140,9 +140,7 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     scores.insert(2, "protocol", scores["benchmark"].map(ids))
     defined = run.definition.get("benchmarks", {})
     scores.insert(3, "data", scores["benchmark"].map({name: entry["data"] for name, entry in defined.items()}))
-    partial = run.path / "scores.partial"
-    scores.to_csv(partial, index=False, float_format="%.6f")
-    partial.replace(run.path / "scores.csv")
+    csv_file.write(run.path / "scores.csv", scores)
     differences.write(run.path, outcomes, scores, configurations)
     return found
 

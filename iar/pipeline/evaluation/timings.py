@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from iar.generation import Generation
+from iar.records import csv_file
 
 FILE = "timings.csv"
 COLUMNS = ["benchmark", "configuration", "answers", "seconds", "tokens"]
@@ -41,14 +42,12 @@ def add(folder: Path, benchmark: str, spent: Mapping[str, Spent]) -> None:
         return
     table = pd.concat([read(folder), pd.DataFrame(new, columns=COLUMNS)])
     table = table.groupby(COLUMNS[:2], sort=False, as_index=False).sum()
-    partial = (folder / FILE).with_suffix(".partial")
-    table.to_csv(partial, index=False, float_format="%.3f")
-    partial.replace(folder / FILE)
+    csv_file.write(folder / FILE, table, "%.3f")
 
 
 def read(folder: Path) -> pd.DataFrame:
     """The table; empty where nothing was timed yet, or the file is no such table."""
     try:
-        return pd.read_csv(folder / FILE)[COLUMNS]
+        return csv_file.read(folder / FILE)[COLUMNS]
     except (OSError, ValueError, KeyError):
         return pd.DataFrame(columns=COLUMNS)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from iar.pipeline.results import markup
 from iar.plots import hypervolume, wording
+from iar.records import csv_file
 from iar.stats import recommend
 
 STEM = "by_method"
@@ -66,7 +67,7 @@ def write(folder: Path, found: pd.DataFrame) -> list[Path]:
     title, rows = _cells(found)
     caption = f"Methods by the hypervolume of their front. {NOTE}"
     texts = {
-        "csv": found.to_csv(index=False, float_format="%.6g"),
+        "csv": csv_file.text(found, "%.6g"),
         "md": f"{markup.markdown(title, rows)}\n\n{NOTE}\n",
         "tex": f"% needs booktabs and graphicx\n{markup.table(title, rows, caption, 'tab:iar-by-method')}\n",
     }

@@ -30,6 +30,7 @@ from iar.errors import UserError
 from iar.pipeline.evaluation import noise_floor, score
 from iar.pipeline.evaluation.differences import above_noise
 from iar.pipeline.evaluation.finished_run import FinishedRun
+from iar.records import csv_file
 from iar.stats import differences, holm
 from iar.stats.paired import FAMILY, NAMES
 from iar.stats.summarise import Score, derived, weights
@@ -131,9 +132,7 @@ def write(found: Comparison, out: Path) -> list[Path]:
         raise UserError(f"no folder {out.parent}: make it, or give another place as --out")
     files = [out, out.with_name(f"{out.stem}-labels.csv")]
     for file, table in zip(files, (found.table, found.labels), strict=True):
-        partial = file.with_suffix(".partial")
-        table.to_csv(partial, index=False, float_format=FORMAT)
-        partial.replace(file)
+        csv_file.write(file, table, FORMAT)
     return files
 
 

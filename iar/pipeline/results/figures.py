@@ -17,6 +17,7 @@ from iar.errors import UserError
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import best_by_method, categories, heat_map, sweep_table
 from iar.plots import dumbbells, frontier, heat_maps
+from iar.records import csv_file
 from iar.stats import frontier_points
 from iar.terminal.console import console
 
@@ -75,10 +76,7 @@ def _drawn(stem: Path, table: pd.DataFrame, draw_it: Callable[[Path], list[Path]
 
 
 def _write(file: Path, table: pd.DataFrame) -> Path:
-    partial = file.with_suffix(".partial")
     try:
-        table.to_csv(partial, index=False, float_format=FORMAT)
-        partial.replace(file)
+        return csv_file.write(file, table, FORMAT)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror or error}; choose a writable folder") from error
-    return file

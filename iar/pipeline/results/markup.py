@@ -1,17 +1,24 @@
-"""Tables as LaTeX (booktabs) and Markdown; what stands in a cell is text, never markup."""
+"""Tables as LaTeX (booktabs) and Markdown; a name, an answer or a cell is text in them, never markup."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
+from benchmark.inert import visible
+
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "–": "--", "±": r"$\pm$", "−": "$-$", "★": r"$\star$", "●": r"$\bullet$", "\u00a0": "~",
-    "…": r"\dots{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
+    "…": r"\dots{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "\ufffd": "?",
 }  # fmt: skip
 SRA = re.compile(r"\bSRA\\_([sua])(?![A-Za-z\\])")
+MARKS = re.compile(
+    r"[\\`~|]|<(?=[a-z/!?])|\](?=[(\[:])|:(?=//)|(?<=www)\.|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])"
+    r"|(?<!\*)(?!(?<=\d)\*+\))\*+(?=[^\s*])",  # stars, but for those of a significance
+    re.IGNORECASE,
+)
 BLANKS = re.compile(r"[^\S\u00a0]+")
 
 
@@ -21,8 +28,18 @@ def escape(text: str) -> str:
     >>> print(escape("SRA_s 95 % of a_b & c"))
     SRA$_s$ 95 \% of a\_b \& c
     """
-    plain = "".join(SPECIAL.get(letter, letter) for letter in BLANKS.sub(" ", text))
+    plain = "".join(SPECIAL.get(letter, letter) for letter in BLANKS.sub(" ", visible(text)))
     return SRA.sub(r"SRA$_\1$", plain)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text that Markdown shows as it is, in one line: no markup, no HTML, no link, not even of a bare address.
+
+    >>> print(escape_markdown("[a](http://b) <b> SRA_s _c_ 3.1 [2, 4] (+2.0**) *d*"))
+    [a\](http\://b) \<b> SRA_s \_c\_ 3.1 [2, 4] (+2.0**) \*d*
+    """
+    plain = BLANKS.sub(" ", visible(text)).strip()
+    return MARKS.sub(lambda found: "".join(f"\\{letter}" for letter in found[0]), plain)
 
 
 def tabular(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -41,9 +58,9 @@ def table(title: Sequence[str], rows: Sequence[Sequence[str]], caption: str, lab
 
 
 def markdown(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as Markdown; a bar in a cell is escaped."""
-    lines = [title, ["---"] * len(title), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    """The same as Markdown."""
+    lines = [list(map(escape_markdown, line)) for line in (title, *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(title), *lines[1:]])
 
 
 def _row(cells: Sequence[str]) -> str:

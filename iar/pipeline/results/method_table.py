@@ -18,6 +18,7 @@ from rich.table import Table
 from iar.pipeline.evaluation import unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup, random_controls, sweep_table
+from iar.records import csv_file
 from iar.terminal.console import console
 
 FILES = ("methods.csv", "methods.md", "methods.tex")
@@ -45,7 +46,7 @@ class Report(NamedTuple):
 def write(run: FinishedRun) -> list[Path]:
     """The three files of a run folder, from its scores, differences.csv and timings.csv."""
     files = [run.path / name for name in FILES]
-    texts = (_wide(run).to_csv(index=False, float_format="%.6g"), markdown(run), tex(run))
+    texts = (csv_file.text(_wide(run), "%.6g"), markdown(run), tex(run))
     for file, text in zip(files, texts, strict=True):
         partial = file.with_suffix(".partial")
         partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
@@ -86,12 +87,13 @@ def show(run: FinishedRun, title: str) -> None:
 def markdown(run: FinishedRun) -> str:
     """The same as Markdown."""
     report = _report(run)
-    parts = [*filter(None, [unscored.warning(run.scores)]), markup.markdown(report.title, report.rows), NOTE]
+    warned = map(markup.escape_markdown, filter(None, [unscored.warning(run.scores)]))
+    parts = [*warned, markup.markdown(report.title, report.rows), NOTE]
     if report.against:
         parts += [markup.markdown(random_controls.TITLE, report.against), random_controls.NOTE]
     if report.category_rows:
         parts += [f"{BY_CATEGORY}:", markup.markdown(report.category_title, report.category_rows)]
-    return "\n\n".join([*parts, *report.notes])
+    return "\n\n".join([*parts, *map(markup.escape_markdown, report.notes)])
 
 
 def tex(run: FinishedRun) -> str:

@@ -21,6 +21,7 @@ from iar.errors import UserError
 from iar.pipeline.evaluation import score
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup
+from iar.records import csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences, summarise
 
@@ -228,8 +229,8 @@ def write(folder: Path, by: str, text: str, found: Stress) -> list[Path]:
     """stress-BY.csv, -errors.csv and .md in the run folder."""
     files = []
     for name, content in (
-        (f"stress-{by}.csv", found.table.to_csv(index=False, float_format="%.6f")),
-        (f"stress-{by}-errors.csv", found.errors.to_csv(index=False)),
+        (f"stress-{by}.csv", csv_file.text(found.table)),
+        (f"stress-{by}-errors.csv", csv_file.text(found.errors)),
         (f"stress-{by}.md", text),
     ):
         files.append(folder / name)

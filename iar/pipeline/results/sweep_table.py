@@ -183,17 +183,18 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     best = recommended(frontier_points(scores, configurations), split)
     present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
     many = unscored.warning(scores)
-    lines = [f"**{many}**\n"] if many else []
-    lines += ["| configuration | " + " | ".join(c[0] for c in present) + " |", "|---" * (len(present) + 1) + "|"]
+    rows = []
     for label, names in _rows(configurations):
-        cells = (_interval(scores, names, column) for column in present)
         told = _told(label, names[0], configurations)
-        lines.append(f"| {told}{' ★' if label == best else ''} | " + " | ".join(cells) + " |")
+        rows.append([told + " ★" * (label == best), *(_interval(scores, names, column) for column in present)])
     notes = ["Percent, with the 95 % interval over rows and the one over families (objects, kinds of harm)."]
-    parts = ["\n".join(lines), *(notes if _families(scores) else [])]
+    parts = [f"**{markup.escape_markdown(many)}**"] if many else []
+    parts.append(markup.markdown(["configuration", *(column[0] for column in present)], rows))
+    parts += notes if _families(scores) else []
     if pushed := random_controls.cells(random_controls.table(scores, configurations)):
         parts += [markup.markdown(random_controls.TITLE, pushed), random_controls.NOTE]
-    return "\n\n".join(filter(None, [*parts, protocols(scores), partial(scores), older(scores)]))
+    told = map(markup.escape_markdown, [protocols(scores), partial(scores), older(scores)])
+    return "\n\n".join(filter(None, [*parts, *told]))
 
 
 def recommended(points: pd.DataFrame, split: str) -> str | None:
