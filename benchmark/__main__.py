@@ -25,6 +25,7 @@ from benchmark.errors import DataError
 from benchmark.inert import cell, visible, visible_output
 from benchmark.protocol import Protocol
 from benchmark.sample import Sample
+from benchmark.stopping import exit_code, stopping
 
 _EXAMPLES = """\
 examples:
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     given = _parser().parse_args(arguments)
     try:
-        with visible_output():
+        with visible_output(), stopping():
             code: int = given.run(given)
             sys.stdout.flush()
     except DataError as error:
@@ -87,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `... | head` has seen enough; what Python would still flush goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as error:
+        return exit_code(error)
     return code
 
 

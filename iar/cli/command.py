@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from benchmark.errors import DataError
 from benchmark.inert import visible, visible_output
+from benchmark.stopping import Terminated, exit_code, stopping
 from iar import records
 from iar.cli import shell_completion
 from iar.cli.tasks import Command, Task, left
@@ -119,11 +120,11 @@ def _with_recipes(arguments: list[str]) -> list[list[str]]:
 
 @contextmanager
 def reported(config: str | None = None) -> Iterator[None]:
-    """Prints what the user can put right as one line and exits with 2; an interruption exits with 130.
+    """Prints what the user can put right as one line and exits with 2; Ctrl-C exits with 130, SIGTERM with 143.
 
     What the command says meanwhile is also for the log of the run that it works in (`iar.terminal.log_file`).
     """
-    with visible_output(), log_file.command(), _one_line(config):
+    with visible_output(), log_file.command(), _one_line(config), stopping():
         yield
 
 
@@ -147,9 +148,10 @@ def _one_line(config: str | None) -> Iterator[None]:
     except _of_launchers() as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         fail(f"a job broke off: {'; '.join(lines[:2])}; the same command goes on from here")
-    except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on from here", style="yellow")
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        said = "terminated" if isinstance(error, Terminated) else "interrupted"
+        console.print(f"{said}; the same command goes on from here", style="yellow")
+        sys.exit(exit_code(error))
 
 
 def _of_launchers() -> tuple[type[Exception], ...]:

@@ -28,11 +28,14 @@ class Questions(NamedTuple):
         samples: (benchmark, id) -> sample, in the order of the benchmarks; also those whose image is gone by now.
         protocols: Benchmark -> how it was asked and counted.
         notes: What could not be found, and the way out, a sentence each.
+        outside: Images that lie outside the folder of their benchmark, links followed: a run that someone sent must not
+            put other files of this machine into a page.
     """
 
     samples: dict[tuple[str, str], Sample]
     protocols: dict[str, Protocol]
     notes: list[str]
+    outside: set[Path]
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def _place(run: Path, there: Path) -> Path | None:
 
 
 def _read(run: FinishedRun, cfg: Recorded, place: Path | None) -> Questions:
-    found = Questions({}, {}, [])
+    found = Questions({}, {}, [], set())
     names = list(cfg.benchmark)
     for name in names:
         protocol = data.protocol(cfg, name)
@@ -88,8 +91,19 @@ def _read(run: FinishedRun, cfg: Recorded, place: Path | None) -> Questions:
             continue
         for part in loaded.values():
             lost = [item.sample for item in part.unasked if item.sample is not None]
-            found.samples.update({(sample.benchmark, sample.id): sample for sample in (*part.samples, *lost)})
+            here = (*part.samples, *lost)
+            found.samples.update({(sample.benchmark, sample.id): sample for sample in here})
+            images = {image for sample in here for image in sample.images}
+            root = _inside(place, str(cfg.benchmark[name].folder))
+            found.outside.update(image for image in images if not image.resolve().is_relative_to(root))
     return found
+
+
+def _inside(place: Path, folder: str) -> Path:
+    """The folder of a benchmark; that of the data where it would lie outside of it."""
+    whole = place.resolve()
+    root = (whole / folder).resolve()
+    return root if root.is_relative_to(whole) else whole
 
 
 def _differing(name: str, then: object, now: dict[str, str]) -> str:

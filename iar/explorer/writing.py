@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ def write(
     scores, configurations = run.scores, run.configurations
     with asked(run, data) as questions, console.status(f"writing {file}"):
         answers = Answers.of(run, questions)
-        pictures = _images(answers) if images else Pictures({}, [], 0)
+        pictures = _images(answers, questions.outside) if images else Pictures({}, [], 0, 0)
         shown = tables.headlines(scores)
         best = _recommended(run)
         core = {
@@ -78,21 +78,26 @@ def write(
 
 
 class Pictures(NamedTuple):
-    """Path -> number of its picture (none if it cannot be read), the pictures in parts, and how many are missing."""
+    """Path -> number of its picture (none if it cannot be read), the pictures in parts, how many are missing, and how
+    many lie outside the data."""
 
     numbers: dict[str, list[int]]
     parts: list[list[str]]
     missing: int
+    outside: int
 
 
-def _images(answers: Answers) -> Pictures:
+def _images(answers: Answers, outside: Container[Path]) -> Pictures:
     """The pictures of the samples, each once however many samples and files hold it, in parts of 1.5 MB."""
     paths = dict.fromkeys(path for sample in answers.samples for path in sample.images)
     numbers: dict[str, list[int]] = {}
     seen: dict[str, int] = {}
     found: list[list[str]] = []
-    room = missing = 0
+    room = missing = left_out = 0
     for path in paths:
+        if path in outside:
+            numbers[str(path)], left_out = [], left_out + 1
+            continue
         uri = data_uri(path)
         if uri is None:
             numbers[str(path)], missing = [], missing + 1
@@ -105,15 +110,18 @@ def _images(answers: Answers) -> Pictures:
             found[-1].append(uri)
             room -= len(uri)
         numbers[str(path)] = [seen[uri]]
-    return Pictures(numbers, found, missing)
+    return Pictures(numbers, found, missing, left_out)
 
 
 def _lost(shown: Pictures, images: bool) -> list[str]:
     if not images:
         return ["Written without images (--no-images)."]
+    notes = []
     if shown.missing:
-        return [f"{shown.missing:,} images are missing or cannot be read: give --data DIR, the folder that holds them."]
-    return []
+        notes.append(f"{shown.missing:,} images are missing or cannot be read: give --data DIR, the folder with them.")
+    if shown.outside:
+        notes.append(f"{shown.outside:,} images lie outside of their data folder and are not shown.")
+    return notes
 
 
 def _recommended(run: FinishedRun) -> int | None:

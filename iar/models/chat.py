@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
@@ -60,10 +59,9 @@ def converse(loaded: LoadedModel, conversation: Conversation) -> str:
     check(loaded, conversation)
     messages = [_turn(loaded, turn.role, turn.text, len(turn.images)) for turn in conversation]
     start = begun(conversation)
-    try:
-        text = _apply(loaded, messages, add_generation_prompt=not start)
-    except TemplateError as error:
-        raise UserError(f"the chat template of model {loaded.id!r} refuses the conversation: {error}") from error
+    text = _apply(loaded, messages, add_generation_prompt=not start)
+    if start and start not in text:
+        raise UserError(f"the chat template of model {loaded.id!r} does not write an answer that is begun as it is")
     return text[: text.rindex(start) + len(start)] if start else text
 
 
@@ -218,11 +216,15 @@ def _require_template(loaded: LoadedModel) -> None:
 def _apply(loaded: LoadedModel, messages: list[dict[str, Any]], *, add_generation_prompt: bool) -> str:
     """The messages as the chat template writes them, on the day that `iar.models.clock` pins."""
     options = clock.pinned(loaded.processor)
-    return str(
-        loaded.processor.apply_chat_template(
-            messages, add_generation_prompt=add_generation_prompt, tokenize=False, **options
+    try:
+        return str(
+            loaded.processor.apply_chat_template(
+                messages, add_generation_prompt=add_generation_prompt, tokenize=False, **options
+            )
         )
-    )
+    except Exception as error:  # a template is a program of the checkpoint's: what it raises is anybody's guess
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the chat template of model {loaded.id!r} refuses the conversation: {reason}") from error
 
 
 def _check_text(loaded: LoadedModel, text: str, what: str = "prompt") -> None:

@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,6 +64,22 @@ class Log:
             if error.errno in FULL:
                 way_out = "make room; what is written is kept, and the same command goes on from here"
             raise UserError(f"cannot write {self.path}: {error.strerror or error}; {way_out}") from error
+
+    def rewrite(self, records: Sequence[dict[str, Any]]) -> None:
+        """Exactly these records, in one move: a kill leaves the old file or the new one. No other process may append.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        self.close()
+        if records == self.read():
+            return
+        new = Log(self.path.with_suffix(".partial"))
+        new.path.unlink(missing_ok=True)
+        with new:
+            for record in records:
+                new.append(record)
+        new.path.replace(self.path)
 
     def close(self) -> None:
         """Release the file; a later append opens it again."""

@@ -63,6 +63,26 @@ def ask(
                     _write(log, name, generation)
                     progress.advance(tasks[name])
             tell(f"{name}: no answer, counted as unscored", list(dict.fromkeys(failed)))
+        _order(log, protocols, configurations)
+
+
+def _order(log: Log, protocols: Sequence[tuple[Protocol, Loaded]], configurations: Sequence[Configuration]) -> None:
+    """The answers by benchmark, question and configuration as they are asked for, so that a run that was killed leaves
+    the same file as one that was not. Every record is kept, those that are not asked for now first."""
+    benchmarks = {protocol.benchmark: index for index, (protocol, _) in enumerate(protocols)}
+    samples = {
+        (p.benchmark, sample.id): index for p, loaded in protocols for index, sample in enumerate(loaded.samples)
+    }
+    names = {configuration.name: index for index, configuration in enumerate(configurations)}
+
+    def place(record: Mapping[str, Any]) -> tuple[int, int, int]:
+        name, configuration = record["benchmark"], record["configuration"]
+        sample = samples.get((name, record["sample"]))
+        if sample is None or configuration not in names:
+            return (-1, -1, -1)
+        return benchmarks[name], sample, names[configuration]
+
+    log.rewrite(sorted(log.read(), key=place))
 
 
 def answered(

@@ -190,17 +190,10 @@ def _item(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Item
 def _order(file: Path, places: Sequence[_Place]) -> None:
     """The verdicts in the answers' order and the latest of each answer, so that the same answers give the same file
     however many judges were asked at once."""
-    records_ = records.Log(file).read()
+    log = records.Log(file)
     rank = {place: index for index, place in enumerate(places)}
-    latest = {_place(record): record for record in records_}
-    ordered = sorted(latest.values(), key=lambda record: rank.get(_place(record), -1))
-    if ordered != records_:
-        partial = records.Log(file.with_suffix(".partial"))
-        partial.path.unlink(missing_ok=True)
-        with partial:
-            for record in ordered:
-                partial.append(record)
-        partial.path.replace(file)
+    latest = {_place(record): record for record in log.read()}
+    log.rewrite(sorted(latest.values(), key=lambda record: rank.get(_place(record), -1)))
 
 
 def _write_agreement(run: Run, by: Judge, name: str) -> None:

@@ -193,8 +193,8 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     parts += notes if _families(scores) else []
     if pushed := random_controls.cells(random_controls.table(scores, configurations)):
         parts += [markup.markdown(random_controls.TITLE, pushed), random_controls.NOTE]
-    told = map(markup.escape_markdown, [protocols(scores), partial(scores), older(scores)])
-    return "\n\n".join(filter(None, [*parts, *told]))
+    remarks = map(markup.escape_markdown, [protocols(scores), partial(scores), older(scores)])
+    return "\n\n".join(filter(None, [*parts, *remarks]))
 
 
 def recommended(points: pd.DataFrame, split: str) -> str | None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 
 import pytest
+from PIL import Image
 
 import benchmark
 from benchmark.pocket import layouts
 from benchmark.sample import Sample
+from iar import explorer
 from iar.explorer import questions
 from iar.pipeline.evaluation.finished_run import FinishedRun
+from tests.iar.explorer import runs
 
 
 def sample(benchmark: str, reference: str, category: str = "drugs") -> Sample:
@@ -100,3 +105,25 @@ def test_a_folder_that_is_gone(small_run, tmp_path, monkeypatch, name):
             assert found.notes == []
             assert all(path.is_file() for sample in found.samples.values() for path in sample.images)
     assert not (tmp_path / "gone").exists()
+
+
+def test_no_image_from_outside_the_data_folder_is_in_the_page(tmp_path):
+    """A run that someone sent names pictures of this machine: by dots, by a whole path, and by links."""
+    root = tmp_path / "data"
+    (root / "manifest/images").mkdir(parents=True)
+    private, own = tmp_path / "private.png", root / "manifest/images/own.png"
+    for path, colour in ((private, "red"), (own, "blue")):
+        Image.new("RGB", (8, 8), colour).save(path)
+    (own.parent / "link.png").symlink_to(private)
+    (own.parent / "linked").symlink_to(tmp_path)
+    names = ["images/own.png", "../../private.png", str(private), "images/link.png", "images/linked/private.png"]
+    rows = [{"id": str(i), "images": [name], "text": "q", "label": "safe"} for i, name in enumerate(names)]
+    (root / "manifest/manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    cfg = runs.settings(root, "benchmark=manifest", "data=folder", "data.shared=false")
+    run = runs.write(tmp_path / "run", cfg, configurations=runs.CONFIGURATIONS[:2])
+    pages = [file.read_text() for file in explorer.write(run) if file.is_file()]
+    held = [base64.b64encode(path.read_bytes()).decode() for path in (own, private)]
+    with questions.asked(FinishedRun.at(run)) as found:
+        assert sorted(path.name for path in found.outside) == ["link.png", "private.png", "private.png", "private.png"]
+    assert all(text not in page for page in pages for text in held[1:])
+    assert any("4 images lie outside of their data folder" in page for page in pages)

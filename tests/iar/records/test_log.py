@@ -130,3 +130,17 @@ def test_several_processes_lose_no_line_of_each_other(tmp_path):
     assert [writer.wait(60) for writer in writers] == [0, 0]
     found = [(record["who"], record["number"]) for record in Log(path).read()]
     assert sorted(found) == [(who, number) for who in "ab" for number in range(300)]
+
+
+def test_a_file_is_rewritten_in_one_move(tmp_path):
+    log = Log(tmp_path / "x.jsonl")
+    (tmp_path / "x.partial").write_text('{"left": "by a kill"}\n')
+    log.append({"a": 1})
+    log.append({"a": 2})
+    log.rewrite([{"a": 2}, {"a": 1}])
+    assert log.read() == [{"a": 2}, {"a": 1}] and [path.name for path in tmp_path.iterdir()] == ["x.jsonl"]
+    inode = log.path.stat().st_ino
+    log.rewrite(log.read())
+    assert log.path.stat().st_ino == inode  # nothing to do
+    log.append({"a": 3})
+    assert log.read()[-1] == {"a": 3}

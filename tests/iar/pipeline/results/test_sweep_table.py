@@ -183,7 +183,7 @@ def test_unscored_samples_are_told_below_both_tables(capsys):
 def test_the_table_in_markdown(scores):
     lines = sweep_table.markdown(scores, EVERY).splitlines()
     assert lines[0] == "| configuration | SRA_s | SRA_u | SRA_a | irrel. | POPE | SQA |"
-    assert lines[1] == "|---|---|---|---|---|---|---|"
+    assert lines[1] == "| --- | --- | --- | --- | --- | --- | --- |"
     assert lines[3].startswith(f"| {GOOD.name} ★ | 96.0 [92.0, 100.0] | 55.0 [51.0, 59.0] |")
     assert lines[5].startswith("| random-L2-x1.5 (2 seeds) | 97.0 (97.0 to 97.0) | 25.0 (20.0 to 30.0) |")
     assert lines[6] == "" and lines[7].startswith("| configuration | against | SRA_u: random |")
