@@ -43,8 +43,9 @@ def test_photographs_are_upright(tmp_path: Path, suffix: str, turn: int) -> None
     method = inverse.get(turn, drawing._TURNS.get(turn))
     lying, exif = wanted if method is None else wanted.transpose(method), Image.Exif()
     exif[0x0112] = turn
-    options = {"webp": {"lossless": True}, "jpg": {"quality": 95}, "tif": {"tiffinfo": {274: turn}}}.get(suffix, {})
-    path = saved(tmp_path / f"photo.{suffix}", lying, **({} if suffix == "tif" else {"exif": exif}), **options)
+    kinds: dict[str, dict[str, Any]] = {"webp": {"lossless": True}, "jpg": {"quality": 95}}
+    options = kinds.get(suffix, {}) | ({"tiffinfo": {274: turn}} if suffix == "tif" else {"exif": exif})
+    path = saved(tmp_path / f"photo.{suffix}", lying, **options)
     assert abs(seen(path) - np.asarray(wanted).astype(int)).mean() < 1
     assert differs(path) is (turn > 1 and suffix != "tif")  # PIL has always turned TIFF files itself
 

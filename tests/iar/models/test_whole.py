@@ -158,7 +158,9 @@ def test_code_in_a_bin_file(tiny_folder: Path, tmp_path: Path, how: str) -> None
 
 
 def test_tied_weights_may_be_absent(tiny_folder: Path, tmp_path: Path) -> None:
-    sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, vocab_size=64)
+    sizes: dict[str, Any] = dict(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, vocab_size=64
+    )
     for tied in (True, False):
         folder = tmp_path / str(tied)
         LlamaForCausalLM(LlamaConfig(**sizes, tie_word_embeddings=tied)).save_pretrained(folder)
@@ -174,10 +176,10 @@ def test_tied_weights_may_be_absent(tiny_folder: Path, tmp_path: Path) -> None:
 
 
 NAMES = ("llava_next", "internvl", "qwen2_5_vl", "gemma3", "paligemma", "idefics3", "mllama", "mistral3", "aya_vision")
-NAMES = (*NAMES, "glm4v", "janus", "deepseek_vl_hybrid", "gpt2", "opt", "deepseek_v3", "qwen3_5_text")
+MORE = ("glm4v", "janus", "deepseek_vl_hybrid", "gpt2", "opt", "deepseek_v3", "qwen3_5_text")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + MORE)
 def test_families_as_they_are_saved_are_whole(
     families: ModuleType, save_family: Any, build_family: Any, tmp_path: Path, name: str
 ) -> None:
