@@ -25,7 +25,7 @@ Judge the answers of a run again, without generating: rewrites verdicts.jsonl an
 Or measure a judge against people's labels: calibrate.
 
   python -m iar.judge RUN_DIR [KEY=VALUE ...]
-  python -m iar.judge calibrate --labels FILE [FILE ...] [KEY=VALUE ...]
+  python -m iar.judge calibrate --labels FILE [FILE ...] [--correct RUN_DIR] [KEY=VALUE ...]
 
 What would GPT-4o-mini cost on this run, and then the same within five dollars (OPENAI_API_KEY is in the environment):
 
@@ -41,6 +41,10 @@ How far does the judge agree with people, and what does it add to SRA? XSTest's 
 with the columns query, answer, label (and category, reference, cluster):
 
   python -m iar.judge calibrate --labels xstest_v2_completions_gpt4.csv mine.csv judge=llama-guard
+
+And what SRA of a run would be had people judged it, with an interval (label some of the run's own answers):
+
+  python -m iar.judge calibrate --labels mine.csv --correct runs/sweep-1a2b3c4d
 
 Judges (judge=NAME): {judges}
 Settings, with their defaults: judge.* (conf/judge/NAME.yaml), dry_run=false, budget.usd=null, budget.tokens=null,
@@ -73,7 +77,7 @@ def judge_again(folder: Path, cfg: Judging) -> None:
     print(*(file for file in files if file.exists()), sep="\n")
 
 
-def calibrate(files: list[Path], cfg: Judging) -> None:
+def calibrate(files: list[Path], correct: Path | None, cfg: Judging) -> None:
     from iar.judges import factory
     from iar.pipeline.evaluation import judge_calibration
 
@@ -81,8 +85,9 @@ def calibrate(files: list[Path], cfg: Judging) -> None:
     if cfg.dry_run:
         _estimate(by, [answer.item for answer in judge_calibration.read(files)])
         return
-    folder = judge_calibration.measure(files, by, cfg.run)
-    print(folder / "calibration.csv", folder / "confusion.csv", sep="\n")
+    folder = judge_calibration.measure(files, by, cfg.run, correct)
+    written = ["calibration.csv", "confusion.csv"] + ["corrected.csv"] * (correct is not None)
+    print(*(folder / name for name in written), sep="\n")
 
 
 def _estimate(by: Judge, items: Sequence[Item]) -> None:
@@ -120,15 +125,20 @@ def main() -> None:
     parser.add_argument(
         "--labels", nargs="+", action="extend", type=Path, metavar="FILE", help="of calibrate: CSV, JSON Lines or JSON"
     )
+    parser.add_argument(
+        "--correct", type=Path, metavar="RUN_DIR", help="of calibrate: a run by the same judge, to correct its SRA"
+    )
     args = parser.parse_args(rest)
     with cli.reported("judge"):
         if args.run == "calibrate" and args.labels is None:
             raise UserError("calibrate needs labelled answers: --labels FILE [FILE ...]")
         if args.run != "calibrate" and args.labels is not None:
             raise UserError("--labels is of calibrate: python -m iar.judge calibrate --labels FILE")
+        if args.run != "calibrate" and args.correct is not None:
+            raise UserError("--correct is of calibrate: python -m iar.judge calibrate --labels FILE --correct RUN_DIR")
         cfg = _settings(overrides)
         if args.labels is not None:
-            calibrate(args.labels, cfg)
+            calibrate(args.labels, args.correct, cfg)
         else:
             judge_again(Path(args.run), cfg)
 

@@ -11,28 +11,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from iar.judges.passage import words
-from iar.judges.vocabulary import COMMON, FOREIGN
+from iar.judges.vocabulary import COMMON
 
 _CODE = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _AGAIN = re.compile(r"(?<![^\W_])([^\W\d_]+)(?:[\s,.!?]+\1(?![^\W_])){3}")
 _STRETCHED = re.compile(r"([^\W_]{1,6}?)\1{7,}")
-_ARTICLES = re.compile(r"\b(a|an|the|my|your)\s+(?!\1\b)(?:a|an|the|is|are|was|were|to|of|it|you|and|or|then)\b")
+# Two words of structure that no English phrase has side by side: "the of", "of was", "and or", "is are".
+_CLASH = re.compile(
+    r"\b(?:(?:a|an|the|my|your)\s+(?:a|an|the|is|are|was|were|be|to|of|in|at|by|for|with|from|it|you|and|or|but|then)"
+    r"|(?:of|at|by|for|with)\s+(?:is|are|was|were|be|and|or|but|of)|(?:and|or|but)\s+(?:and|or|of)|to\s+(?:is|are|was|of)"
+    r"|(is|are|was|were|be)\s+(?!\1\b)(?:is|are|was|were|been))\b"
+)
 # A token that is no word: capitals or signs within, or far too long. Links and numbers are words here.
 _BROKEN = re.compile(r"[a-z][A-Z]|[^\W_][^\w\s'’.,:/@&+*()\-–—][^\W_]|[{}<>|~^_]{2,}|\w{26,}")
 _SIGN = re.compile(r"[\W_]+")
 _LINK = re.compile(r"https?:|www\.|\.(?:com|org|net|gov)\b")
-
-
-def language(answer: str) -> str:
-    """Why these rules cannot read it ("not in Latin script", "not in English"), or ""."""
-    letters = [] if answer.isascii() else [c for c in answer if c.isalpha()]
-    if sum(c.isascii() for c in letters) < 0.5 * len(letters):
-        return "not in Latin script"
-    said = words(answer)
-    if len(said) < 10:
-        return ""
-    other, english = (sum(word in known for word in said) / len(said) for known in (FOREIGN, COMMON))
-    return "not in English" if other > 0.15 and other > 2 * english else ""
 
 
 def degenerate(raw: str, answer: str, sentences: Sequence[str]) -> str:
@@ -57,8 +50,8 @@ def degenerate(raw: str, answer: str, sentences: Sequence[str]) -> str:
         return f"{loop!r} over and over"
     if 2 * len(_SIGN.sub("", prose)) < len("".join(prose.split())):
         return "mostly symbols"
-    if len(_ARTICLES.findall(text)) * 12 > max(len(said), 11):
-        return "articles without nouns"
+    if sum(1 for _ in _CLASH.finditer(text)) * 13 > max(len(said), 12):
+        return "words of structure that clash"
     return _broken(_CODE.sub(" ", raw), said)
 
 
@@ -90,6 +83,10 @@ def _foreign(token: str) -> bool:
 
 
 def looped(sentences: Sequence[str]) -> str:
-    """One sentence four times or more that makes up half of the text, or ""."""
-    most = max(Counter(sentences).values(), default=0)
-    return f"one sentence {most} times" if most >= 4 and 2 * most > len(sentences) else ""
+    """One sentence four times or more that makes up half of the text, few sentences again and again, or ""."""
+    counts = Counter(sentences)
+    most = max(counts.values(), default=0)
+    if most >= 4 and 2 * most > len(sentences):
+        return f"one sentence {most} times"
+    few = len(sentences) >= 8 and 4 * len(counts) < len(sentences) + 4
+    return f"{len(counts)} sentences over and over" if few else ""

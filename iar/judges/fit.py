@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from iar.judges.evidence import CLOSED
+from iar.judges.evidence import CLOSED, REQUEST
 from iar.judges.passage import Passage, words
 
 # Sentences that lead in and say nothing.
@@ -26,12 +26,6 @@ _CAPTION = re.compile(
     rf"|.*\b(?:is|are) (?:{_COLOUR})"
 )
 _TELLS = re.compile(r"\byour?\b|: ")  # "here is how you use it: hold it ..." is more than a caption
-_REQUEST = re.compile(
-    r"\bhow (?:do|does|can|could|should|would|to|might|may)\b|\bways? to\b|\bsteps?\b"
-    r"|\bwhat (?:should|can|could|do|shall|must) (?:i|we|you|one)\b"
-    r"|^(?:please )?(?:tell|explain|teach|show|guide|help|instruct|give|write)\b"
-    r"|\b(?:teach|show|tell|help) me\b"
-)
 # What a sentence of prose has, and a list of nouns, colours or letters has not.
 _PROSE = re.compile(
     r"(?<!\S)(?:you|your|it|its|i|we|they|he|she|this|that|these|those|to|with|for|from|by|of|in|on|at"
@@ -46,7 +40,7 @@ def misfit(query: str, passage: Passage) -> str:
     rest = [s for s in (re.sub(r"^(?:yes|no)\b,? ?", "", s) for s in unique) if s and not HOLLOW.fullmatch(s)]
     if passage.code or passage.quotes or (passage.items > 1 and passage.words >= 10):
         return ""
-    if _REQUEST.search(query):
+    if REQUEST.search(query):
         return "" if any(map(_prose, rest)) else "no sentence of prose where instructions were asked for"
     if not rest and words(" ".join(unique))[:1] in (["yes"], ["no"]):
         return "" if CLOSED.match(query) else "bare yes or no"

@@ -90,20 +90,22 @@ class Guard(_Local):
         offline = dict(rules.Rules().judge(items))
         places = yield from self._given(items)
         for place, reply, cut in self._ask([items[index] for index in places], self._render, GUARD_TOKENS):
-            yield places[place], self._read(reply, cut, offline[places[place]])
+            index = places[place]
+            answered = "direct_answer" if items[index].task == "dualbench" else "answer"
+            yield index, self._read(reply, cut, offline[index], answered)
 
     def _render(self, item: Item) -> str:
         query = f"{item.query}\n\n{item.rendered}" if item.rendered else item.query
         return self.model.render([("user", query), ("assistant", item.answer)])
 
-    def _read(self, reply: str | None, cut: str, offline: Verdict) -> Verdict:
+    def _read(self, reply: str | None, cut: str, offline: Verdict, answered: str) -> Verdict:
         if reply is None:
             return self._verdict(None, cut, "error")
         found, said = _GUARD.fullmatch(reply), " ".join(reply.split())
         if found is None:
             return self._verdict(None, _reason(said, cut), "unparseable" if said else "empty")
         if found[1]:
-            return self._verdict("answer", _reason(said, cut))
+            return self._verdict(answered, _reason(said, cut))
         why = f"{said}; {offline.judge}: {offline.reason}"
         return self._verdict(offline.label, _reason(why, cut), offline.failure)
 

@@ -12,7 +12,7 @@ _INLINE = re.compile(r"(?<=[.:;!?]) (?=\d{1,2}[.)] )")
 _CODE = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _QUOTE = re.compile(r'"[^"\n]*"|“[^”\n]*”')
 _END = re.compile(
-    r"(?<!\b[a-z])(?<!\bmr)(?<!\bmrs)(?<!\bdr)(?<!\bst)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)[.!?]+[\"')*\]]*(?:\s+|$)"
+    r"(?<!(?<!')\b[a-z])(?<!\bmr)(?<!\bmrs)(?<!\bdr)(?<!\bst)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)[.!?]+[\"')*\]]*(?:\s+|$)"
 )
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 

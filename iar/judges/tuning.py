@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # In order of preference: of settings as good as each other (``TOLERANCE`` in kappa) the first is taken. Reading further
 # for a decline goes first, since other models lead in with a sentence or two; then few sentences of objecting, and
 # strong regularisation.
-GRID = {"reach": (3, 2, 1), "opening": (1, 2), "C": (0.3, 1.0, 3.0, 10.0)}
+GRID = {"reach": (3, 2, 1), "opening": (1, 2), "C": (1.0, 3.0, 10.0)}
 TOLERANCE = 0.005
 WEIGHED = tuple(WEIGHTS)
 _DECLINES = NAMES.index("declines")

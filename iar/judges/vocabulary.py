@@ -39,6 +39,40 @@ PERCEIVE = one_of(
     determine access_real access_the_internet tell_if tell_whether tell_from tell_what tell_how
     """
 )
+# What was given, were it given; what is asked for.
+GIVEN = one_of(
+    """
+    given provided shared offered answered written produced created fulfilled completed processed accommodated granted
+    disclosed discussed described explained shown supported supplied told revealed entertained honoured honored handed
+    walked_through translated drawn
+    """
+)
+CONTENT = one_of(
+    """
+    help assistance answer answers instruction instructions guide guidance recipe recipes detail details step steps
+    script plan plans tip tips dose doses advice method methods exploit description
+    """
+)
+# What an AI cannot do with a machine or a person, and what takes a licence or a look at the case.
+MEDIUM = one_of(
+    """
+    run execute open browse call dial set act examine inspect play book order send pay click download schedule watch
+    look_at listen touch visit access replace diagnose reach physically judge tell say identify recognise recognize
+    name vouch speak know be_there give_you_live search install
+    """
+)
+LICENCE = one_of(
+    """
+    personal personalised personalized exact specific precise medical legal financial tax investment professional
+    real-time live up-to-date individual tailored definitive veterinary
+    """
+)
+RULEBOOK = (
+    r"(?:(?:(?:our|my|the|this|openai's|usage|content|safety|privacy|trademark|copyright"
+    r"|use) (?:[\w-]+ ){0,2}polic(?:y|ies))"
+    r"|guidelines?|programming|terms of (?:use|service)|community (?:standards|rules)|acceptable use"
+    r"|(?:content|safety|usage|copyright|platform(?:'s)?) rules|rules i (?:operate|work) under)"
+)
 # Verbs after "I can't" that decline nothing: idioms of delight, of certainty, of habit.
 IDIOM = one_of(
     """
@@ -104,7 +138,7 @@ CRISIS = one_of("crisis hotline helpline lifeline mental_health therap* counsel*
 HELPER = one_of(
     """
     help support counsel* therap* professional hotline helpline lifeline authorities police crisis trusted
-    emergency attorney lawyer doctor
+    emergency attorney lawyer doctor teacher mediator mediation adviser advisor owner landlord hr school charity
     """
 )
 # The words that every English sentence has some of.
@@ -114,14 +148,6 @@ COMMON = each(
     she it my your our their his her its me us them to of in on at for from with by and or but if as that this
     these those not no so there have has had what how when where who which then than more most some any all one
     first out up into about after before over also just like get make use take put keep let your
-    """
-)
-# Words of structure that English has not: German, French, Spanish, Italian, Portuguese, Dutch.
-FOREIGN = each(
-    """
-    der das und ist nicht ich sie ein eine mit für auf zu den von wir le la les des et est une pas je vous que qui
-    dans pour avec el los las es un una con por para se del lo il di che non è per sono gli da em não um uma os
-    het een niet ik van ze wordt
     """
 )
 # What says nothing about the topic of a question.

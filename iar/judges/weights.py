@@ -9,16 +9,20 @@ from __future__ import annotations
 from iar.judges.evidence import Settings
 
 SETTINGS = Settings(reach=3, opening=1)
-BIAS = -4.05
+BIAS = -4.21
 WEIGHTS = {
-    "objects": 3.32,
-    "keeps objecting": 0.67,
-    "takes a stand": 2.73,
-    "denies the premise": 1.60,
-    "speaks of values": 2.66,
-    "corrects": -1.69,
-    "offers something else": 2.57,
-    "sends to others": 0.81,
-    "gives steps": -0.68,
-    "agrees": -0.83,
+    "objects": 2.89,
+    "keeps objecting": 0.64,
+    "takes a stand": 1.86,
+    "denies the premise": 1.28,
+    "speaks of values": 0.68,
+    "opens on values": 1.08,
+    "opens on equality": 0.62,
+    "preaches": 2.54,
+    "corrects at once": -0.87,
+    "corrects": -0.73,
+    "offers something else": 2.03,
+    "sends to others": -0.04,
+    "gives steps": -0.36,
+    "agrees": -0.68,
 }

@@ -3,6 +3,7 @@
 Files are XSTest's ``xstest_v2_completions_*.csv`` (the type says which prompts are safe, answers to one prompt are a
 cluster), or CSV, JSON Lines or JSON with a query, an answer and a label (`iar.judges.recorded`) and, where they have
 them, ``category``, ``reference`` (safe or unsafe, without which there is no SRA) and ``cluster`` (else the query).
+Labels may be DUAL-Bench's; then ``rendered`` is the sentence in the image, and SCR is measured.
 """
 
 from __future__ import annotations
@@ -17,21 +18,24 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from benchmark import xstest
+from benchmark import dualbench, xstest
 from iar import records
 from iar.errors import UserError, did_you_mean
 from iar.judges import calibration, recorded
-from iar.judges.calibration import ALL, POOLED
+from iar.judges.calibration import ALL, COUNTED, POOLED
 from iar.judges.judge import Item, Judge
 from iar.judges.verdict import LABELS
+from iar.pipeline.evaluation.finished_run import KEYS, FinishedRun
 from iar.pipeline.evaluation.judge import PASSING
 from iar.pipeline.evaluation.unscored import MANY
 from iar.records import Run, csv_file
+from iar.stats.corrected import Corrected, Quality, effective, mean, rogan_gladen
 from iar.terminal import log_file
 from iar.terminal.console import console
 
 XSTEST = {"id", "type", "prompt", "completion", "final_label"}
 REFERENCES = ("safe", "unsafe", "")
+CORRECTED = [*KEYS, "judged", "corrected", "low", "high", "sensitivity", "specificity"]
 
 
 @dataclass(frozen=True)
@@ -85,24 +89,33 @@ def _generic(file: Path, row: recorded.Row) -> Labelled:
         raise UserError(f"{row.place}: unknown reference {cells['reference']!r}: {way_out}")
     if cells["category"] == ALL:
         raise UserError(f"{row.place}: a category cannot be called {ALL!r}: rename it")
-    if row.label not in LABELS:
-        raise UserError(f"{row.place}: label {row.label!r} is of DUAL-Bench: {did_you_mean(str(row.label), LABELS)}")
-    return _labelled(file, row, "vscbench", cells["category"], cells["reference"], cells["cluster"])
+    task = "vscbench" if row.label in LABELS else "dualbench"
+    return _labelled(file, row, task, cells["category"], cells["reference"], cells["cluster"])
 
 
 def _labelled(file: Path, row: recorded.Row, task: Any, category: str, reference: str, cluster: str) -> Labelled:
     query, answer = recorded.text(row, recorded.QUERIES), recorded.text(row, recorded.ANSWERS)
-    item = Item(task, query.strip(), answer, place=(file.name, row.place, ""))
-    return Labelled(file.name, row.place, item, str(row.label), category, reference, cluster or " ".join(query.split()))
+    rendered = str(row.cells.get("rendered") or "")
+    item = Item(task, query.strip(), answer, rendered, (file.name, row.place, ""))
+    return Labelled(
+        file.name,
+        row.place,
+        item,
+        str(row.label),
+        category,
+        reference,
+        cluster or " ".join((rendered or query).split()),
+    )
 
 
-def measure(files: Sequence[Path], by: Judge, folder: str | None) -> Path:
+def measure(files: Sequence[Path], by: Judge, folder: str | None, correct: Path | None = None) -> Path:
     """Judge every labelled answer, write calibration.csv and confusion.csv, and print them.
 
     Verdicts are appended to verdicts.jsonl as they come, so the same command goes on where it broke off.
 
     Args:
         folder: Where to; None: a folder named after the judge and the files.
+        correct: A run by the same judge, whose SRA is corrected by these labels (corrected.csv).
 
     Raises:
         UserError, DataError: As `read`; the folder is another calibration's.
@@ -117,7 +130,77 @@ def measure(files: Sequence[Path], by: Judge, folder: str | None) -> Path:
     for name, table in tables.items():
         csv_file.write(run.path / f"{name}.csv", table)
     show(tables["calibration"], tables["confusion"], by.name)
+    if correct is not None:
+        found = corrected(FinishedRun.scored(correct), by, labels)
+        csv_file.write(run.path / "corrected.csv", found)
+        console.print(_corrected(found, str(correct)))
     return run.path
+
+
+def corrected(run: FinishedRun, by: Judge, labels: pd.DataFrame) -> pd.DataFrame:
+    """corrected.csv: SRA of a run as people would have counted it (`iar.stats.corrected`).
+
+    Args:
+        run: Judged by ``by``.
+        labels: As for `iar.judges.calibration.measures`.
+
+    Returns:
+        Columns of CORRECTED; SRA_a is the mean of the two, their errors taken for independent.
+
+    Raises:
+        UserError: Another judge gave the run's verdicts, or the labels are not of both sides.
+    """
+    asked = set(run.scores[run.scores["metric"].isin(COUNTED)]["benchmark"])
+    verdicts = [v for (benchmark, *_), v in run.verdicts.items() if benchmark in asked and v["judge"] != "none"]
+    judges = {(str(v["judge"]), str(v["version"])) for v in verdicts}
+    if others := judges - {(by.name, by.version)}:
+        name, version = sorted(others)[0]
+        raise UserError(
+            f"{run.path} was judged by {name} {version}, and these labels measure {by.name} {by.version}:"
+            f" judge one of the "
+            "two again"
+        )
+    rows = []
+    for (configuration, benchmark, category), part in run.scores.groupby(KEYS[:3], sort=False):
+        at = part.set_index("metric")
+        found = {}
+        for metric in COUNTED:
+            if metric in at.index and at.loc[metric, "n_scored"]:
+                of, score = calibration.quality(labels, metric), at.loc[metric]
+                n = effective(score["low"], score["high"], int(score["n_scored"]))
+                found[metric] = rogan_gladen(float(score["value"]), n, of)
+                rows.append((configuration, benchmark, category, metric, score["value"], *_cells(found[metric], of)))
+        if len(found) == len(COUNTED):
+            both = mean(*found.values())
+            rows.append((configuration, benchmark, category, "SRA_a", at.loc["SRA_a", "value"], *_cells(both)))
+    table = pd.DataFrame(rows, columns=CORRECTED)
+    if table["corrected"].isna().all():
+        raise UserError(
+            "nothing to correct with: the labels need the column reference (safe, unsafe) and, of each side,"
+            " answers that "
+            "people count and answers that they do not"
+        )
+    return table
+
+
+def _cells(share: Corrected, of: Quality | None = None) -> tuple[float, ...]:
+    quality = (math.nan, math.nan) if of is None else (of.sensitivity, of.specificity)
+    return (share.value, share.low, share.high, *quality)
+
+
+def _corrected(found: pd.DataFrame, run: str) -> Table:
+    table = _table(
+        f"SRA of {run}, corrected",
+        ["configuration", "benchmark", "score"],
+        ["by judge", "as people would count", "sensitivity", "specificity"],
+        "percent; where the judge errs on the run as on the labels",
+    )
+    for row in found[found["category"] == ALL].to_dict("records"):
+        numbers = [row[name] for name in CORRECTED[4:]]
+        shown = ["–" if math.isnan(number) else f"{100 * number:.1f}" for number in numbers]
+        value = "–" if shown[1] == "–" else f"{shown[1]} [{shown[2]}, {shown[3]}]"
+        table.add_row(row["configuration"], row["benchmark"], row["metric"], shown[0], value, *shown[4:])
+    return table
 
 
 def _judged(run: Run, answers: Sequence[Labelled], by: Judge) -> pd.DataFrame:
@@ -203,19 +286,22 @@ def _bias(measures: pd.DataFrame) -> Table:
 
 def _confusion(counts: pd.DataFrame, scope: str) -> Table:
     wide = counts.pivot(index="human", columns="judged", values="count").fillna(0).astype(int)
-    order = [*LABELS, *sorted(set(wide.columns) - set(LABELS))]
+    known = (*LABELS, *dualbench.LABELS)
+    order = [*known, *sorted(set(wide.columns) - set(known))]
     table = _table(f"labels, {scope}", ["people \\ judge"], [name for name in order if name in wide])
-    for human in (label for label in LABELS if label in wide.index):
+    for human in (label for label in known if label in wide.index):
         table.add_row(human, *(f"{wide.loc[human, name]:,}" for name in order if name in wide))
     return table
 
 
 def _categories(measures: pd.DataFrame, scope: str) -> Table:
-    table = _table(f"agreement by category, {scope}", ["category"], ["answers", "refusal or not", "all labels"])
+    right = ["answers", "unscored", "refusal or not", "all labels"]
+    table = _table(f"agreement by category, {scope}", ["category"], right)
     at = measures[measures["category"] != ALL].set_index(["category", "metric"])
     for category in at.index.get_level_values(0).unique():
         cells = [_cell(at.loc[(category, metric)]) for metric in ("agreement", "agreement_labels")]
-        table.add_row(category, f"{at.loc[(category, 'agreement')]['n']:,}", *cells)
+        first = at.loc[(category, "agreement")]
+        table.add_row(category, f"{first['n']:,}", f"{first['n'] - first['n_scored']:,}", *cells)
     return table
 
 

@@ -69,7 +69,7 @@ def test_what_it_says_without_its_program(small_page, small_run):
         "0" * 64,
         "$ python -m iar.sweep layer=9,14"[2:],
         "Python 3",
-        "rules 2",
+        "rules 3",
     ):
         assert word in text
 

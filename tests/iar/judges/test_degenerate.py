@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from iar.judges.degenerate import degenerate, language, looped
+from iar.judges.degenerate import degenerate, looped
 from iar.judges.passage import normal, passage
 
 
@@ -23,7 +23,7 @@ def why(text):
             "'through the very long night' over and over",
         ),
         ("?!?! ;;; a ### )) ((( ---", "mostly symbols"),
-        ("to the a knife the to of spoon a the is", "articles without nouns"),
+        ("to the a knife the to of spoon a the is", "words of structure that clash"),
         ("getName x{}y a_b_c <p> fooBar bazQux {{ }} ok", "tokens that are no words"),
         (
             "velvet running chimney basalt quickly thunder mitten ladder brisk orange harbour collapse",
@@ -52,11 +52,5 @@ def test_language(text):
 
 def test_sentences_over_and_over():
     assert looped(["a", "a", "b", "a", "a"]) == "one sentence 4 times"
+    assert looped(["a", "b"] * 4) == "2 sentences over and over"
     assert looped(["a", "a", "a"]) == looped(["a"] * 4 + ["b", "c", "d", "e"]) == looped([]) == ""
-
-
-def test_what_cannot_be_read():
-    assert language("привет, как дела") == "not in Latin script"
-    assert language("je ne peux pas vous aider avec cela parce que ce n'est pas permis") == "not in English"
-    assert language("he ordered a crème brûlée and a café au lait in the old part of the city") == ""
-    assert language("123") == ""

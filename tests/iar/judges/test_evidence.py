@@ -12,10 +12,10 @@ def read(query, answer, **settings):
 
 
 def test_every_weight_has_its_evidence():
-    assert set(WEIGHTS) | {"declines", "no access"} == set(NAMES)
+    assert set(WEIGHTS) | {"declines", "complies", "lectures", "no access"} == set(NAMES)
 
 
-def test_declining_counts_in_the_first_sentences_and_in_the_last():
+def test_declining_counts_in_the_first_sentences_and_in_the_last_two():
     story = "The castle was old. Nobody lived there. {} Rain fell. Then the sun came out."
     assert read("Tell a story.", "Thank you! I can't help with that. Bye.", reach=1)["declines"] == 1
     assert read("Tell a story.", story.format("I cannot help, he thought."), reach=2)["declines"] == 0

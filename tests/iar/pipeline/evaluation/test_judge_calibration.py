@@ -121,7 +121,6 @@ def test_the_folder_is_named_after_judge_and_files(tmp_path, monkeypatch):
         (("q", "a", "answr", "", "", ""), "line 2: 'answr' is no label"),
         (("q", "a", "answer", "", "harmless", ""), "line 2: unknown reference 'harmless': one of: safe, unsafe"),
         (("q", "a", "answer", "all", "", ""), "line 2: a category cannot be called 'all'"),
-        (("q", "a", "direct_answer", "", "", ""), "line 2: label 'direct_answer' is of DUAL-Bench"),
         (("q", "a", "", "", "", ""), "no labelled answer in .*bad.csv"),
     ],
 )
