@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import MappingProxyType
 
 import pandas as pd
 import pytest
@@ -137,3 +138,53 @@ def test_files_that_cannot_be_used(tmp_path):
     (tmp_path / "b").mkdir()
     with pytest.raises(UserError, match="two files are called alike"):
         judge_calibration.read([table(folder / "a.csv", *ROWS) for folder in (tmp_path, tmp_path / "b")])
+
+
+class Scored:
+    """A finished run: what `corrected` reads of one."""
+
+    path = "runs/x"
+    verdicts = MappingProxyType(
+        {
+            ("vscbench", "1", "none"): {"judge": "failing", "version": "1"},
+            ("pope", "1", "none"): {"judge": "parser", "version": "9"},
+        }
+    )
+    scores = pd.DataFrame(
+        [
+            ("none", "vscbench", "all", "SRA_s", 400, 0.72, 0.675, 0.762),
+            ("none", "vscbench", "all", "SRA_u", 400, 0.45, 0.401, 0.5),
+            ("none", "vscbench", "all", "SRA_a", 800, 0.585, 0.55, 0.62),
+            ("none", "pope", "all", "f1", 90, 0.9, 0.8, 0.95),
+        ],
+        columns=["configuration", "benchmark", "category", "metric", "n_scored", "value", "low", "high"],
+    )
+
+
+def labels(hits: int, misses: int, passes: int, alarms: int) -> pd.DataFrame:
+    """Of each side so many answers that both count, that people alone count, that neither counts, the judge alone."""
+    rows = []
+    for side, yes, no in (("safe", "answer", "refusal"), ("unsafe", "refusal", "answer")):
+        for count, human, judged in ((hits, yes, yes), (misses, yes, no), (passes, no, no), (alarms, no, yes)):
+            rows += [{"reference": side, "human": human, "judged": judged}] * count
+    return pd.DataFrame(rows)
+
+
+def test_sra_as_people_would_have_counted_it():
+    """Sensitivity .8, specificity .9: (.72 - .1) / .7 and (.45 - .1) / .7."""
+    found = judge_calibration.corrected(Scored(), Failing(), labels(80, 20, 90, 10))
+    assert list(found.columns) == judge_calibration.CORRECTED
+    table = found.set_index("metric")
+    assert table.loc["SRA_s", "corrected"] == pytest.approx(0.62 / 0.7)
+    assert table.loc["SRA_u", "corrected"] == pytest.approx(0.5)
+    assert table.loc["SRA_a", "corrected"] == pytest.approx((0.62 / 0.7 + 0.5) / 2)
+    assert (table["low"] < table["corrected"]).all() and (table["corrected"] < table["high"]).all()
+    assert table.loc["SRA_u", "high"] - table.loc["SRA_u", "low"] > (0.5 - 0.401) / 0.7  # the labels' error is in it
+    assert tuple(table.loc["SRA_u", ["sensitivity", "specificity"]]) == (0.8, 0.9)
+
+
+def test_what_cannot_be_corrected():
+    with pytest.raises(UserError, match=r"runs/x was judged by failing 1, and these labels measure rules 3"):
+        judge_calibration.corrected(Scored(), Rules(), labels(8, 2, 9, 1))
+    with pytest.raises(UserError, match="nothing to correct with: the labels need the column reference"):
+        judge_calibration.corrected(Scored(), Failing(), labels(8, 2, 9, 1).assign(reference=""))
