@@ -76,8 +76,8 @@ def test_every_page_is_in_the_index():
 
 
 def test_new_pages_are_short():
-    limits = dict.fromkeys(("README", "iar", "reproduce", "formats", "foot-guns"), 140)
-    for name, most in (limits | {"extending": 180}).items():  # two worked examples, whole
+    limits = dict.fromkeys(("README", "iar", "reproduce", "foot-guns"), 140)
+    for name, most in (limits | {"extending": 180, "formats": 160}).items():  # worked examples; every file
         text = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
         assert text.count("\n") <= most, name
 
