@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils import is_peft_available
 
 from iar.errors import UserError, did_you_mean
-from iar.models import clock, source, tokens, whole
+from iar.models import clock, gguf, source, tokens, whole
 from iar.models.decoder import Decoder, decoder_of
 from iar.models.original_internvl import is_original_internvl, load_original_internvl
 from iar.models.original_llava import is_original, load_original
@@ -34,6 +34,8 @@ from iar.models.placement import placement
 from iar.models.pocket import WEIGHTS as POCKET
 from iar.models.processor import load_processor
 from iar.models.templates import IMAGE_TOKEN, TEMPLATES
+
+PACKAGE = "package:"
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def load(
     quantization: str | None = None,
     vision_tower: str | Path | None = None,
     base: str | Path | None = None,
+    gguf_file: str | None = None,
 ) -> LoadedModel:
     """Load model and processor through the Auto classes; a folder needs no network.
 
@@ -118,6 +121,7 @@ def load(
     class in memory.
 
     Args:
+        path: Folder, hub id, GGUF file, or ``package:NAME`` for the folder of an installed Python package.
         revision: Commit, tag or branch of a hub model.
         trust_remote_code: Run Python code that lies in the checkpoint; without it such a model is refused.
         template: Conversation template of `iar.models.templates` instead of the processor's own.
@@ -126,6 +130,7 @@ def load(
         quantization: ``4bit`` for NF4 weights (bitsandbytes); what it costs in quality was not measured here.
         vision_tower: Folder or hub id, for LLaVA's original layout only.
         base: Folder or hub id of a LoRA checkpoint's base model, for LLaVA's original layout only.
+        gguf_file: Name of a GGUF file in the folder ``path`` (`iar.models.gguf`).
 
     Raises:
         UserError: An unknown name, no such folder or hub model, a package missing, a checkpoint that is not whole
@@ -134,10 +139,14 @@ def load(
     if template is not None and template not in TEMPLATES:
         raise UserError(f"unknown template {template!r}: {did_you_mean(template, TEMPLATES)} (null: the model's own)")
     place = placement(dtype, device, device_map, attention, quantization)
-    folder = source.folder_of(path)
-    name = str(folder or path)
+    if str(path).startswith(PACKAGE):
+        path = source.installed(str(path).removeprefix(PACKAGE))
     if not sys.stderr.isatty():  # in a file or a pipe its bar is noise around an error's one line
         transformers.logging.disable_progress_bar()
+    if file := gguf.file_of(path, gguf_file):
+        path = gguf.unpacked(file, dtype)
+    folder = source.folder_of(path)
+    name = str(folder or path)
     choices: dict[str, str | Path] = {}
     model: Any
     processor: Any
@@ -207,6 +216,7 @@ class ModelSettings(Protocol):
     template: str | None
     vision_tower: str | None
     base: str | None
+    gguf: str | None
 
     @property
     def kind(self) -> str:
@@ -242,6 +252,7 @@ def load_from(settings: ModelSettings) -> LoadedModel:
         quantization=settings.quantization,
         vision_tower=settings.vision_tower,
         base=settings.base,
+        gguf_file=settings.gguf,
     )
 
 

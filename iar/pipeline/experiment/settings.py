@@ -76,6 +76,7 @@ class Model(Section):
     template: str | None = None
     vision_tower: Text | None = None
     base: Text | None = None
+    gguf: Text | None = None
     max_new_tokens: Count = 256
     max_images: Count | None = None
     reasoning_tokens: Count | None = None
