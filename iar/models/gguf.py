@@ -1,16 +1,18 @@
 """GGUF files, llama.cpp's format: dequantised once into a folder in transformers' layout, which is kept.
 
 The folder lies in ``iar/gguf`` of Hugging Face's cache (``HF_HOME``), named by the digest of the file's bytes, the
-dtype and the versions of what read it. It appears only when it is complete, and one process at a time makes it. Text models
-only: a projector for images (``mmproj``) is not read.
+dtype and the versions of what read it. It appears only when it is complete, and one process at a time makes it. Text
+models only: a projector for images (``mmproj``) is not read.
 """
 
 from __future__ import annotations
 
 import tempfile
+from contextlib import redirect_stderr
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +83,10 @@ def _write(file: Path, dtype: str, folder: Path) -> None:
     if find_spec("kernels"):  # then the weights would stay packed, in a form that cannot be saved
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        load = partial(AutoModelForCausalLM.from_pretrained, file.parent)
-        model = whole.load_whole(load, str(file), dtype=DTYPES[dtype], **options)
+        with redirect_stderr(StringIO()):  # bars of several libraries, which no setting of transformers turns off
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            load = partial(AutoModelForCausalLM.from_pretrained, file.parent)
+            model = whole.load_whole(load, str(file), dtype=DTYPES[dtype], **options)
     except UserError:
         raise
     except Exception as error:  # damaged files lead to any, tokenizers raises its base class

@@ -11,7 +11,7 @@ from rich.table import Table
 
 import benchmark
 from benchmark.pocket import layouts
-from iar.pipeline.evaluation import engines, prompts
+from iar.pipeline.evaluation import engines, pictures, prompts
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan
 from iar.pipeline.experiment.settings import Scoring
@@ -27,6 +27,7 @@ def show(plan: Plan) -> None:
         UserError: What the command itself would raise for its settings, data and demonstrations.
     """
     with _data(plan.cfg) as cfg:
+        pictures.check(cfg, plan.benchmarks)
         asked = data.load(cfg, plan.benchmarks)
         compose, costs = prompts.composer(cfg, plan.configurations), {}
         if cfg.model.kind == "endpoint":
