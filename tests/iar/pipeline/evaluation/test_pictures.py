@@ -16,7 +16,7 @@ def settings(tmp_path: Path, compose: Callable[..., Any]) -> Callable[..., Any]:
     """Of a text model that has no weights at all: nothing can be loaded."""
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     model = ["model=folder", "model.name=text", f"model.path={tmp_path}", "data=folder", f"data.root={tmp_path}"]
-    return lambda *more: compose("evaluate", [*model, *more])
+    return lambda *more: compose("evaluate", *model, *more)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_what_has_no_pictures_is_asked(settings: Callable[..., Any], tmp_path: P
     pictures.check(cfg.replace(data=cfg.data.replace(shared=False)), ["manifest"])
     (tmp_path / "manifest/a.png").write_bytes(PNG)
     manifest.write_text(json.dumps(row | {"images": "a.png"}))
-    with pytest.raises(UserError, match="^model 'text' reads no images, and manifest shows some"):
+    with pytest.raises(UserError, match=r"^model .text. reads no images, and manifest shows some"):
         pictures.check(cfg.replace(data=cfg.data.replace(shared=False)), ["manifest"])
 
 
 def test_a_model_that_sees_is_asked_all(compose: Callable[..., Any], pocket_data: Path) -> None:
-    pictures.check(compose("evaluate", [f"data.root={pocket_data}"]), ["vscbench", "pope", "scienceqa"])
+    pictures.check(compose("evaluate", f"data.root={pocket_data}"), ["vscbench", "pope", "scienceqa"])
 
 
 PNG = bytes.fromhex(
