@@ -18,6 +18,7 @@ _PRESETS: dict[str, tuple[str, ...]] = {
     ),
     "scienceqa": ("llava-full", "llava-img", "text", "llava-full-authors", "llava-img-authors"),
     "xstest": ("default",),
+    "everyday": ("full", "text"),
     "figstep": ("safebench", "safebench-tiny"),
     "mm-safetybench": ("default", "tiny"),
     "vlguard": ("default",),

@@ -18,6 +18,7 @@ from benchmark.sample import Loaded
 from iar.pipeline.experiment.settings import SPLITS, Data, Questions
 from iar.terminal.console import console
 
+OWN_SPLITS = ("scienceqa", "everyday")  # every other benchmark is a test set as a whole
 _Item = TypeVar("_Item")
 
 
@@ -80,7 +81,7 @@ def _root(cfg: Questions, name: str) -> Path:
 
 def _load(cfg: Questions, name: str) -> Loaded:
     loaded = families.assign(protocol(cfg, name).load(_root(cfg, name), cfg.split), _root(cfg, name))
-    if cfg.data.shared and name != "scienceqa":  # ScienceQA has splits of its own
+    if cfg.data.shared and name not in OWN_SPLITS:
         loaded = _half(loaded, cfg.split)
     if cfg.limit is None or len(loaded.samples) <= cfg.limit:
         return loaded
@@ -93,7 +94,7 @@ def _load(cfg: Questions, name: str) -> Loaded:
 
 def of_the_other_half(cfg: Questions, name: str) -> str:
     """Why a benchmark has no sample in this half, where the other half has them all; "" where that is not why."""
-    if not cfg.data.shared or name == "scienceqa":
+    if not cfg.data.shared or name in OWN_SPLITS:
         return ""
     whole = protocol(cfg, name).load(_root(cfg, name), cfg.split)
     half = _half(whole, cfg.split)

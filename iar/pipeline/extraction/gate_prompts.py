@@ -22,6 +22,9 @@ from iar.pipeline.experiment.settings import Settings
 from iar.vectors.gate_fit import FOLDS
 from iar.vectors.statistics import pair_key
 
+CONTRASTS = Path(iar.pairs.__file__).with_name("contrasts.jsonl")
+"""219 pairs of mild questions with one verb, about something harmless and about something harmful: ``contrasts``."""
+
 
 @dataclass(frozen=True)
 class GatePrompts:
@@ -84,9 +87,7 @@ def read(cfg: Settings) -> GatePrompts:
     Raises:
         UserError: No file is there, one is broken, no prompt of a side, or one that is on both sides; no such attack.
     """
-    files = {
-        side: [Path(str(path)) for path in getattr(cfg.gate_prompts, side) if path] for side in ("unsafe", "benign")
-    }
+    files = {side: _files(cfg, side) for side in ("unsafe", "benign")}
     limit = cfg.gate_prompts.limit
     there = dict.fromkeys(path for path in (*files["unsafe"], *files["benign"]) if path.exists())
     rows = {path: list(sources.rows({"path": path})) for path in there}
@@ -116,9 +117,12 @@ def read(cfg: Settings) -> GatePrompts:
 
 def present(cfg: Settings) -> bool:
     """Whether any of the files is there; vectors from elsewhere need none."""
-    return any(
-        Path(str(path)).exists() for side in ("unsafe", "benign") for path in getattr(cfg.gate_prompts, side) if path
-    )
+    return any(path.exists() for side in ("unsafe", "benign") for path in _files(cfg, side))
+
+
+def _files(cfg: Settings, side: str) -> list[Path]:
+    named = [path for path in getattr(cfg.gate_prompts, side) if path]
+    return [CONTRASTS if path == "contrasts" else Path(path) for path in named]
 
 
 def _sides(path: Path, rows: list[Row], safe: bool, limit: int | None) -> list[Example]:
