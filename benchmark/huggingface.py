@@ -212,7 +212,7 @@ def _text(problem: Row) -> str:
 
 def _split(path: Path) -> str:
     names = {"validation": "val"}
-    found = {names.get(name, name) for name in re.findall(r"train|validation|val|test", path.stem)}
+    found: set[str] = {names.get(name, name) for name in re.findall(r"train|validation|val|test", path.stem)}
     if len(found) != 1:
         raise DataError(f"{path} does not say in its name which split it is: give --split test, val or train")
     return found.pop()

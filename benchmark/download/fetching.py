@@ -108,10 +108,10 @@ class Resuming:
 
     def _check(self, url: str) -> None:
         for kind, known, found in (
-            ("sha256", self.known, lambda: sha256(self.part)),
-            ("git blob", self.git_blob, lambda: git_blob(self.part)),
+            ("sha256", self.known, sha256),
+            ("git blob", self.git_blob, git_blob),
         ):
-            if known and (got := found()) != known:
+            if known and (got := found(self.part)) != known:
                 self.part.unlink()
                 self._mark.unlink(missing_ok=True)
                 raise DataError(

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmark.errors import DataError, did_you_mean
 from benchmark.speed import registry, sizes
+from benchmark.speed.cost import whole_number
 from benchmark.speed.figure import Asked, Result
 
 
@@ -41,16 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmark.speed", description=__doc__, formatter_class=raw)
     parser.add_argument("names", nargs="*", metavar="NAME", help="figures, or all (but gpu); none: list them")
     parser.add_argument("--quick", action="store_true", help="a smaller model: to see it run")
-    parser.add_argument("--repeats", type=_positive, metavar="N", help="instead of each figure's own number")
+    parser.add_argument("--repeats", type=whole_number, metavar="N", help="instead of each figure's own number")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write everything to this file")
     parser.add_argument("--markdown", action="store_true", help="print a table for docs/results.md instead of lines")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
 
 
 def _list() -> int:

@@ -101,15 +101,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--configurations", type=_number, default=CONFIGURATIONS, metavar="N", help="the baseline too")
-    parser.add_argument("--gpus", type=_number, nargs="+", default=GPUS, metavar="N", help="columns of the table")
+    parser.add_argument(
+        "--configurations", type=whole_number, default=CONFIGURATIONS, metavar="N", help="the baseline too"
+    )
+    parser.add_argument("--gpus", type=whole_number, nargs="+", default=GPUS, metavar="N", help="columns of the table")
     given = parser.parse_args(arguments)
     print(table(given.configurations, given.gpus))
 
 
-def _number(text: str) -> int:
+def whole_number(text: str) -> int:
+    """The type of an argument that is a whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1")
     return int(text)
 
 

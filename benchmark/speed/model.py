@@ -20,7 +20,8 @@ from benchmark.speed.sizes import Size
 from iar.models.checkpoint import LoadedModel
 from iar.models.decoder import decoder_of
 from iar.pairs.example import Example
-from iar.revision.configuration import Configuration, Positions
+from iar.revision.configuration import Configuration
+from iar.revision.methods import Positions
 from iar.vectors.vector_set import VectorSet
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<image>", "<unk>")

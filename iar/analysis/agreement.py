@@ -125,7 +125,7 @@ def _halves(alike: list[np.ndarray], splits: int, rng: np.random.Generator) -> n
 def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(rows, categories, width) twice to (categories, categories), symmetric, mean over the rows."""
     one, other = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (one, other))
-    found = (one @ other.transpose(0, 2, 1)).mean(0)
+    found: np.ndarray = (one @ other.transpose(0, 2, 1)).mean(0)
     return (found + found.T) / 2
 
 

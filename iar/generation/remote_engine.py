@@ -23,7 +23,8 @@ from iar.revision.configuration import Configuration
 
 if TYPE_CHECKING:
     from iar.remote.budget import Budget, Estimate
-    from iar.remote.client import Client, Reply
+    from iar.remote.client import Client
+    from iar.remote.reply import Reply
 
 _QUESTION = Sample("", "", "", "", (), "", "")  # any question: what stands before it is looked at, not itself
 

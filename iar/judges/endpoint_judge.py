@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from iar.errors import UserError, did_you_mean
+from iar.errors import UserError, did_you_mean, whole_number
 from iar.judges import prompts, replies
 from iar.judges.judge import Item, Task
 from iar.judges.verdict import Verdict
@@ -85,9 +85,7 @@ class EndpointJudge:
         for name in ("toxicity", "system_turn"):
             if not isinstance(given.get(name, True), bool):
                 raise UserError(f"judge.{name}={given[name]} must be true or false")
-        tokens = given.get("max_tokens", 300)
-        if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1:
-            raise UserError(f"judge.max_tokens={tokens} must be a whole number from 1, such as 300")
+        whole_number("judge.max_tokens", given.get("max_tokens", 300))
         endpoint = Endpoint.from_settings(given.pop("endpoint"))
         given.pop("kind", None)
         return cls(endpoint, cache=cache, budget=budget, **given)

@@ -19,7 +19,7 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, GenerationConfig
 
-from iar.errors import UserError
+from iar.errors import UserError, whole_number
 from iar.models import clock, source, whole
 from iar.models.checkpoint import class_of
 from iar.models.placement import placement
@@ -56,8 +56,7 @@ class LocalModel:
         quantization: str | None = None,
         batch_size: int = 8,
     ) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"judge.batch_size={batch_size} must be a whole number from 1")
+        whole_number("judge.batch_size", batch_size)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.folder = source.folder_of(path, "judge.path")
@@ -104,8 +103,9 @@ class LocalModel:
     @cached_property
     def window(self) -> int:
         """The most tokens that the model reads and writes together."""
-        positions = getattr(self.config.get_text_config(), "max_position_embeddings", None) or UNLIMITED
-        return min(positions, self.tokenizer.model_max_length, UNLIMITED)
+        positions: int = getattr(self.config.get_text_config(), "max_position_embeddings", None) or UNLIMITED
+        longest: int = self.tokenizer.model_max_length
+        return min(positions, longest, UNLIMITED)
 
     def clean(self, text: str) -> str:
         """The text without anything that the tokenizer reads as a special token, and without half characters."""

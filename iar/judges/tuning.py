@@ -74,7 +74,7 @@ class Choice:
         import numpy as np
 
         score = evidence[:, _COLUMNS] @ np.array(self.weights) + self.bias
-        return (evidence[:, _DECLINES] > 0) | (score > 0)
+        return np.asarray((evidence[:, _DECLINES] > 0) | (score > 0))
 
 
 def read(path: Path) -> Labelled:

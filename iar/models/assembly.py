@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedConfig
-from transformers.utils import is_protobuf_available, is_sentencepiece_available
+from transformers.utils.import_utils import is_protobuf_available, is_sentencepiece_available
 
 from iar.errors import UserError
 from iar.models import whole

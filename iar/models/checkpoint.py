@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import is_peft_available
+from transformers.utils.import_utils import is_peft_available
 
 from iar.errors import UserError, did_you_mean
 from iar.models import clock, gguf, source, tokens, whole

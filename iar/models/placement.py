@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from transformers import BitsAndBytesConfig
-from transformers.utils import is_flash_attn_2_available
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from iar.errors import UserError, did_you_mean
 

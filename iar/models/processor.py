@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 from iar.errors import UserError
 
@@ -66,7 +66,7 @@ def save_processor(processor: Any, folder: Path) -> None:
 @contextmanager
 def no_video() -> Iterator[None]:
     """Let a processor be made with None for its video processor; everything is put back on leaving."""
-    check = ProcessorMixin.check_argument_for_proper_class
+    check: Callable[[ProcessorMixin, str, Any], Any] = ProcessorMixin.check_argument_for_proper_class
 
     def check_all_but_video(self: ProcessorMixin, name: str, argument: Any) -> Any:
         return None if name == "video_processor" and argument is None else check(self, name, argument)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ def load_whole(load: Callable[..., Any], where: str, all_of: str = "", **options
         UserError: Weights are missing, of another shape than the config says, or left over as above; they are named.
     """
     verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity(transformers.logging.CRITICAL)  # its report of misfits becomes our one line
+    transformers.logging.set_verbosity(logging.CRITICAL)  # its report of misfits becomes our one line
     try:
         model, info = load(ignore_mismatched_sizes=True, output_loading_info=True, **options)
     finally:

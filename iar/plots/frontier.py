@@ -120,7 +120,7 @@ def _score(label: str) -> str:
 
 def _several(points: pd.DataFrame) -> bool:
     """Whether several ways of steering are compared; at layers and at heads is one."""
-    return steered(points)["method"].map(lambda method: method.rpartition("+")[2]).nunique() > 1
+    return len({method.rpartition("+")[2] for method in steered(points)["method"]}) > 1
 
 
 def _looks(points: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -39,7 +39,7 @@ class Backoff:
     def __call__(self, state: RetryCallState) -> float:
         draw = random.Random(f"{self._key} {state.attempt_number}").random()
         error = state.outcome.exception() if state.outcome else None
-        advised = getattr(error, "retry_after", None)
+        advised: float | None = getattr(error, "retry_after", None)
         if advised is not None:
             return advised + draw * SPREAD
         return self._waits[bool(getattr(error, "crowded", False))](state) * (1 - draw / 2)

@@ -58,7 +58,8 @@ class Adaptive:
             amount = rows.norm(dim=-1, keepdim=True) * cosine.clamp(0, 1)
         else:
             amount = short.clamp(0, self.most)
-        return (self.strength * amount * axis).to(hidden.dtype)
+        added: Tensor = self.strength * amount * axis
+        return added.to(hidden.dtype)
 
 
 def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> Adaptive:

@@ -72,7 +72,7 @@ def _redraw(table: Wide, random: np.random.Generator, benchmark: str, metrics: l
         hits, total = (_sum(side, cluster[chosen], groups) for side in (weight * np.nan_to_num(values), weight))
         with np.errstate(divide="ignore", invalid="ignore"):
             means.append((times @ hits) / (times @ total))
-    return np.mean(means, axis=0)
+    return np.asarray(np.mean(means, axis=0))
 
 
 def _sum(values: np.ndarray, cluster: np.ndarray, groups: int) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from benchmark.scoring import ALL
 from iar.revision import methods
-from iar.stats.summarise import ALL
 
 if TYPE_CHECKING:
     from iar.revision.configuration import Configuration
@@ -64,7 +64,7 @@ def hypervolume(points: ArrayLike, reference: ArrayLike = (0.0, 0.0)) -> np.ndar
     order = np.argsort(-beyond[..., 0], axis=-1)
     x, y = (np.take_along_axis(beyond[..., axis], order, axis=-1) for axis in (0, 1))
     steps = x - np.concatenate([x[..., 1:], np.zeros_like(x[..., :1])], axis=-1)
-    return (steps * np.maximum.accumulate(y, axis=-1)).sum(axis=-1)
+    return np.asarray((steps * np.maximum.accumulate(y, axis=-1)).sum(axis=-1))
 
 
 def frontier_points(

@@ -198,14 +198,15 @@ def _at_least(slacks: np.ndarray, share: float) -> np.ndarray:
 
 def _gain(scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """(draws, candidates, metrics), (draws,) -> (draws, metrics): the chosen ones' differences to the baseline."""
-    return np.take_along_axis(scores, chosen[:, None, None], axis=1)[:, 0] - scores[:, 0]
+    of_chosen: np.ndarray = np.take_along_axis(scores, chosen[:, None, None], axis=1)[:, 0]
+    return np.asarray(of_chosen - scores[:, 0])
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
     """(draws, metrics) -> (metrics,) over the draws that know it; NaN where none does."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
+        return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
 
 
 def _slack(draws: Draws, scores: np.ndarray, limits: Limits) -> np.ndarray:
@@ -227,4 +228,4 @@ def _within(slack: np.ndarray) -> np.ndarray:
 def _choose(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
     """(..., candidates, metrics), (..., candidates) -> (...): the first of the highest goals within the limits."""
     goal = np.where(within & ~np.isnan(scores[..., 0]), np.round(scores[..., 0], 9), -np.inf)
-    return goal.argmax(axis=-1)
+    return np.asarray(goal.argmax(axis=-1))

@@ -151,7 +151,8 @@ def _vectors(estimator: str, sums: Sums, probes: probe.Probes, seed: int, per_la
     else:
         places = [(i // per_layer, i % per_layer) if per_layer > 1 else (i,) for i in range(len(shift))]
         directions = torch.stack([random_unit(seed, *place, size=shift.shape[1]) for place in places])
-    return directions.double() * shift.norm(dim=-1, keepdim=True)
+    scaled: Tensor = directions.double() * shift.norm(dim=-1, keepdim=True)
+    return scaled
 
 
 def _spread(vectors: Tensor, sample: Sample) -> tuple[Tensor, Tensor]:

@@ -155,7 +155,8 @@ class _Span:
         outside = vector.double() - self._basis @ inside
         rows = torch.nn.functional.pad(self.values, (0, 1))
         found = second_axis(rows[unsafe], rows[~unsafe], torch.cat([inside, outside.norm()[None]])).double()
-        return (self._basis @ found[:-1] + found[-1] * torch.nn.functional.normalize(outside, dim=0)).float()
+        second: Tensor = self._basis @ found[:-1] + found[-1] * torch.nn.functional.normalize(outside, dim=0)
+        return second.float()
 
 
 def _header(read: Read, categories: tuple[str, ...]) -> dict[str, str]:

@@ -22,8 +22,9 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
 from torch import Tensor
+
+from iar.vectors.one_thread import one_thread
 
 FOLDS = 5
 C = 100.0  # by the validation split of the pocket data, whose layers differ little between 10 and 1000
@@ -48,7 +49,7 @@ class Fit:
     scores: Tensor
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # threads wait for one another longer than such small fits take
+@one_thread()
 def fit(values: Tensor, labels: Tensor, folds: Tensor) -> Fit:
     """The probe of one layer; the same input gives the same probe.
 

@@ -16,4 +16,5 @@ from iar.vectors.statistics import Sums
 def mass_mean_shift(sums: Sums) -> Tensor:
     """(sites, width) float64."""
     unsafe, safe = sums.means
-    return safe - unsafe
+    shift: Tensor = safe - unsafe
+    return shift

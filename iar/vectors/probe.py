@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from iar.vectors.one_thread import one_thread
 from iar.vectors.statistics import Sample
 
 HELD_OUT = 0.2
@@ -39,11 +39,11 @@ class Probes:
 def held_out(sample: Sample) -> Tensor:
     """(examples,) bool: the pairs that accuracy is measured on, the last fifth in the order of the pairs' hashes, which
     has nothing to do with their content."""
-    pairs = sample.keys.unique()
+    pairs: Tensor = sample.keys.unique()
     return sample.keys >= pairs[min(math.ceil(len(pairs) * (1 - HELD_OUT)), len(pairs) - 1)]
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # threads wait for one another longer than such small fits take
+@one_thread()
 def fit(sample: Sample) -> Probes:
     """Fit a logistic regression a site; the same sample gives the same probes."""
     fitted = ~held_out(sample).numpy()

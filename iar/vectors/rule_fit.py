@@ -51,7 +51,8 @@ def coefficients(
     alpha = ridge * size / min(len(left), rows.shape[1] - len(span))  # n alpha: X X^T is a sum over n activations
     system = left @ left.T + alpha * torch.eye(len(left), dtype=left.dtype, device=left.device)
     found = left.T @ torch.linalg.solve(system, torch.ones(len(left), dtype=left.dtype, device=left.device))
-    return (found - span.T @ (span @ found)).float().cpu()
+    outside: Tensor = found - span.T @ (span @ found)
+    return outside.float().cpu()
 
 
 def benign_span(sets: list[Tensor], energy: float) -> Tensor:
@@ -67,6 +68,7 @@ def benign_span(sets: list[Tensor], energy: float) -> Tensor:
 
 def _rows(matrix: Tensor, energy: float, floor: Tensor) -> Tensor:
     """The fewest right singular vectors that carry the share of the matrix's sum of squares; none of the floor's."""
+    directions: Tensor
     _, sizes, directions = torch.linalg.svd(matrix, full_matrices=False)
     share = sizes.square().cumsum(0) / sizes.square().sum()
     needed = int((share < energy - 1e-12).sum()) + 1

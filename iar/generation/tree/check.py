@@ -147,7 +147,8 @@ def _branches(loaded: LoadedModel, request: Request) -> list[Branch]:
 
     def vector(size: int, length: float) -> Tensor:
         drawn = torch.randn(size, generator=generator)
-        return drawn / drawn.norm() * length
+        scaled: Tensor = drawn / drawn.norm() * length
+        return scaled
 
     hidden = decoder.hidden_size
     middle, early = (Revision({block: vector(hidden, norm)}) for block in (last - last // 2, last // 4))

@@ -57,7 +57,8 @@ class Passes:
             use_cache=True,
             **last_only(self.model, logits),
         )
-        return out.logits[:, -logits:].float()
+        found: Tensor = out.logits[:, -logits:].float()
+        return found
 
     def _masks(self, tokens: Tokens) -> Any:
         dtype = self.model.dtype

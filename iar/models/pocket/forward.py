@@ -53,7 +53,9 @@ class TrainingForward:
 
     def features(self, pixels: Tensor) -> Tensor:
         """Patch features (images, patches, width) of pixels (images, 3, side, side)."""
-        return self.model.model.vision_tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
+        tower = self.model.model.vision_tower
+        last: Tensor = tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-1]
+        return last[:, 1:]
 
     def logits(self, ids: Tensor, pixels: Tensor | None, where: Tensor) -> tuple[Tensor, Tensor | None]:
         """Next-token logits at the boolean positions `where` (batch, length), and the image features."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 def orthogonalise(update: Tensor, steps: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrices, (count, rows, columns), by the quintic Newton-Schulz iteration."""
     tall = update.shape[1] > update.shape[2]
-    x = update.mT if tall else update
+    x: Tensor = update.mT if tall else update
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT

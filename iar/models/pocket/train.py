@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from transformers import PreTrainedTokenizerFast
 
 from benchmark.pocket import scenes
@@ -194,7 +195,7 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        return self.args.out / "checkpoint.safetensors"
+        return Path(self.args.out) / "checkpoint.safetensors"
 
     def save(self, stage: Stage, step: int, optimiser: Muon) -> None:
         if self.rank:
@@ -278,7 +279,7 @@ def main() -> None:
     if workers == 1:
         _work(0, 1, args)
     else:
-        torch.multiprocessing.spawn(_work, (workers, args), nprocs=workers)
+        spawn(_work, (workers, args), nprocs=workers)
 
 
 if __name__ == "__main__":

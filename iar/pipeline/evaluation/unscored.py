@@ -81,4 +81,5 @@ def warning(scores: pd.DataFrame) -> str:
 
 
 def _count(row: Mapping[str, Any]) -> int:
-    return round(row["value"] * row["n"])
+    count: int = round(row["value"] * row["n"])
+    return count

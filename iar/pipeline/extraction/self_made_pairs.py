@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmark.sample import Sample
 from iar import pairs, records
-from iar.errors import UserError, did_you_mean
+from iar.errors import UserError, did_you_mean, whole_number
 from iar.generation import Engine, Generation
 from iar.generation.sampling import Sampling
 from iar.judges import rules
@@ -176,9 +176,8 @@ def _rounds(cfg: Settings, kind: str) -> list[tuple[str, Sampling | None]]:
     if kind == "behaviour":
         return [("", None)]
     own: Any = cfg.pairs  # samples, temperature, top_p, seed and safety_prompt are of this kind alone
-    if type(own.samples) is not int or own.samples < 1:
-        raise UserError(f"pairs.samples={own.samples} must be a whole number from 1")
-    draws = [Sampling(own.temperature, own.top_p, own.seed + number) for number in range(own.samples)]
+    samples = whole_number("pairs.samples", own.samples)
+    draws = [Sampling(own.temperature, own.top_p, own.seed + number) for number in range(samples)]
     return [(before, draw) for before in ("", f"{own.safety_prompt} ") for draw in draws]
 
 

@@ -33,7 +33,7 @@ from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.records import csv_file
 from iar.stats import differences, holm
 from iar.stats.paired import FAMILY, NAMES
-from iar.stats.summarise import Score, derived, weights
+from iar.stats.summarise import HELPFUL, Score, derived, weights
 
 COLUMNS = [
     *("configuration", "against", "benchmark", "protocol", "category", "metric", "n", "clusters", "a", "b"),
@@ -114,7 +114,7 @@ def compared(a: Path, b: Path) -> Comparison:
     ]
     table = above_noise(_differences(pairs, outcomes), noise_floor.read(a), noise_floor.read(b))
     protocols = dict(common)
-    protocols["mean"] = " + ".join(protocols[name] for name in score.HELPFUL if name in protocols)
+    protocols["mean"] = " + ".join(protocols[name] for name in HELPFUL if name in protocols)
     table["protocol"] = table["benchmark"].map(protocols)
     table = table.merge(counts, how="left", on=["configuration", "against", "benchmark"])
     table = table.astype({name: "Int64" for name in ("n", "clusters", "up", "down", *COLUMNS[-3:])})
