@@ -125,8 +125,8 @@ def _halves(alike: list[np.ndarray], splits: int, rng: np.random.Generator) -> n
 def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(rows, categories, width) twice to (categories, categories), symmetric, mean over the rows."""
     one, other = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (one, other))
-    found: np.ndarray = (one @ other.transpose(0, 2, 1)).mean(0)
-    return (found + found.T) / 2
+    found = (one @ other.transpose(0, 2, 1)).mean(0)
+    return np.asarray((found + found.T) / 2)
 
 
 def _jackknife(series: np.ndarray) -> tuple[float, float, float]:

@@ -23,7 +23,7 @@ class _TreeLayer(DynamicLayer):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the library's has no types
         self.buffers: list[Tensor] = []
         self.source: Tensor | None = None
 
