@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -118,7 +118,7 @@ def failed(text: str, checks: Mapping[str, Any]) -> list[str]:
     * ``words``, ``items``, ``lines``: so many at least. ``number``: it is said, in figures or words.
     * ``order``: these words, in this order.
     """
-    holds = {
+    holds: dict[str, Callable[[Any], bool]] = {
         "says": lambda groups: all(_said(text, words) >= least for least, *words in groups),
         "words": lambda least: len(text.split()) >= least,
         "items": lambda least: _items(text) >= least,

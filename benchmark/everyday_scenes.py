@@ -34,7 +34,8 @@ def draw(scene: str) -> Image.Image:
         things = [thing.strip() for thing in scene.split(";")]
         side = 1 if len(things) == 1 else 2 if len(things) <= 4 else 3
         for place, thing in enumerate(things):
-            _thing(canvas, *thing.split(), place % side, place // side, side)
+            colour, name = thing.split()
+            _thing(canvas, colour, name, place % side, place // side, side)
     return image.resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
