@@ -97,12 +97,12 @@ def read_all(
         DataError: As `read`; the formats differ.
     """
     if twice := [path for path in paths if paths.count(path) > 1]:
-        raise DataError(f"{twice[0]} is given twice: give it once")
+        raise DataError(f"{twice[0]} is given twice: remove one")
     files = [read(path, format, judged, column) for path in paths]
     if len(files) == 1:
         return files[0]
     if len(formats := sorted({file.format for file in files})) > 1:
-        raise DataError(f"{files[0].path} and the other files are of several formats ({', '.join(formats)})")
+        raise DataError(f"{files[0].path} and the other files have different formats ({', '.join(formats)})")
     answers = tuple(replace(a, place=f"{file.path.name} {a.place}") for file in files for a in file.answers)
     return AnswerFile(files[0].path.parent, formats[0], answers, "".join(file.torn for file in files))
 

@@ -194,8 +194,8 @@ def _join(problems: Row, splits: Row, split: str, found: Sequence[Row], path: Pa
     for number, candidates in enumerate(fits):
         if not candidates:
             raise DataError(
-                f"row {number} of {split} ({found[number]['question'][:40]!r}...) is no problem of {split} in {path}: "
-                "give an empty folder as --to, or the authors' files"
+                f"row {number} of {split} ({found[number]['question'][:40]!r}...) is not a problem of {split} in "
+                f"{path}: give an empty folder as --to, or the authors' files"
             )
     pictured = [pid for pid in pids if problems[pid]["image"]]
     for order in (pids, pictured):
@@ -224,7 +224,7 @@ def _write_image(root: Path, name: str, image: Any, written: dict[str, str], pla
     if not isinstance(content, bytes):
         raise DataError(f"{place}: its image has no bytes, only a reference: {_AGAIN}")
     if not all(re.fullmatch(r"[\w-][\w.-]*", part) for part in name.split("/")):
-        raise DataError(f"{place}: {name!r} is no name for an image file: {_AGAIN}")
+        raise DataError(f"{place}: {name!r} is not a valid image file name: {_AGAIN}")
     digest = hashlib.sha256(content).hexdigest()
     if written.get(name) == digest:
         return

@@ -127,7 +127,7 @@ def _sample(path: Path, place: str, row: Mapping[str, Any], label: str) -> Sampl
         raise DataError(f"{place}: category 'all' is the name of the total: give it another name")
     name = _cell(row, "id", place).strip()
     if not name:
-        raise DataError(f"{place}: an empty id: number the rows")
+        raise DataError(f"{place}: the id is empty: number the rows")
     query = _cell(row, "query", place).strip()
     own = query or ("" if names else prompt)
     return Sample(

@@ -75,7 +75,7 @@ def _read(root: Path, split: str, pictured: bool | None) -> tuple[tuple[Sample, 
         raise DataError(f"unknown ScienceQA split {split!r} in {root}: {did_you_mean(split, splits)}")
     if not isinstance(splits[name], list):
         raise DataError(
-            f"{root / 'pid_splits.json'}: split {name!r} is no list of problems: download it again from {_FROM}"
+            f"{root / 'pid_splits.json'}: split {name!r} is not a list of problems: download it again from {_FROM}"
         )
     pids = [str(pid) for pid in splits[name]]
     samples = tuple(_sample(root, name, pid, problems[pid]) for pid in pids if pid in problems)

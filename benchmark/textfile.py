@@ -159,7 +159,7 @@ def check_header(path: Path, header: Sequence[str]) -> None:
     """
     named = [name for name in header if name]
     if twice := [name for name in named if named.count(name) > 1]:
-        raise DataError(f"{path}: two columns are called {twice[0]!r}: rename or delete one")
+        raise DataError(f"{path}: two columns have the name {twice[0]!r}: rename or delete one")
 
 
 def not_csv(error: csv.Error) -> str:

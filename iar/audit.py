@@ -19,7 +19,7 @@ def run(jobs: list[Auditing], answers: Path | None, allow_partial: bool, own: Se
     from iar.pipeline.audit import ask, models, recorded, report
 
     if len(jobs) > 1:
-        raise UserError("one audit has one setting of everything: several models are models=[..]")
+        raise UserError("an audit takes one value per setting; several models: models=[..]")
     cfg = jobs[0]
     listed = models.names(cfg.models)
     if answers is not None:

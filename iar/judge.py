@@ -133,9 +133,11 @@ def main() -> None:
         if args.run == "calibrate" and args.labels is None:
             raise UserError("calibrate needs labelled answers: --labels FILE [FILE ...]")
         if args.run != "calibrate" and args.labels is not None:
-            raise UserError("--labels is of calibrate: python -m iar.judge calibrate --labels FILE")
+            raise UserError("--labels belongs to calibrate: python -m iar.judge calibrate --labels FILE")
         if args.run != "calibrate" and args.correct is not None:
-            raise UserError("--correct is of calibrate: python -m iar.judge calibrate --labels FILE --correct RUN_DIR")
+            raise UserError(
+                "--correct belongs to calibrate: python -m iar.judge calibrate --labels FILE --correct RUN_DIR"
+            )
         cfg = _settings(overrides)
         if args.labels is not None:
             calibrate(args.labels, args.correct, cfg)

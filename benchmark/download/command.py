@@ -81,7 +81,7 @@ def run(given: argparse.Namespace) -> int:
     if given.dry_run:
         return 0
     if not missing:
-        print(f"all is there; check it: python -m benchmark validate {source.name} --data {given.to}")
+        print(f"complete; check it: python -m benchmark validate {source.name} --data {given.to}")
     return 1 if missing else 0
 
 
@@ -97,7 +97,7 @@ def _by_hand(source: Source, folder: Path) -> bool:
 
 def _agreed(size: int, folder: Path) -> bool:
     if not sys.stdin.isatty():
-        raise DataError("nobody is there to be asked whether these terms and sizes are fine: add --yes")
+        raise DataError("not a terminal, so these terms and sizes cannot be confirmed: add --yes")
     print(f"Fetch {decimal(size)} into {folder} under these terms? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

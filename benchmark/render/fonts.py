@@ -99,7 +99,7 @@ def find(wanted: Wanted, file: Path | None = None) -> Font:
         try:
             ImageFont.truetype(str(file), 20)
         except OSError as error:
-            raise DataError(f"{file} is not a font file that can be read ({error}): give a TTF, OTF or TTC") from error
+            raise DataError(f"{file} is not a readable font file ({error}): give a TTF, OTF or TTC") from error
         return Font(file, f"{file} (as asked for)")
     installed = {path.name.lower(): path for path in reversed(_installed())}
     for name in wanted.files:

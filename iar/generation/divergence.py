@@ -79,7 +79,7 @@ def check(budget: float) -> None:
         UserError: It is no number above 0.
     """
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
-        raise UserError(f"kl={budget} is no budget: give nats above 0, such as kl=0.05 (kl=0: the strength as given)")
+        raise UserError(f"kl={budget} must be a number of nats above 0, such as kl=0.05 (kl=0: no limit)")
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Engine:
         if sharing not in SHARING:
             raise UserError(f"unknown generation.sharing {sharing!r}: {did_you_mean(str(sharing), SHARING)}")
         if not max_kv_gib > 0:
-            raise UserError(f"generation.max_kv_gib={max_kv_gib} is no memory: give a number such as 4")
+            raise UserError(f"generation.max_kv_gib={max_kv_gib} must be a number above 0, such as 4")
         self.loaded = loaded
         self.vectors = vectors
         self.batch_size = batch_size

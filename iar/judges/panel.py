@@ -45,7 +45,7 @@ class Panel:
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise UserError(f"a panel has {twice[0]!r} twice: give each member a name of its own")
         if wrong := [name for name in names if not re.fullmatch(r"[^=,;()]+", name)]:
-            raise UserError(f"a panel's member cannot be called {wrong[0]!r}: give it a name without = , ; ( )")
+            raise UserError(f"the name of a panel's member cannot be {wrong[0]!r}: give it a name without = , ; ( )")
         self.members, self.name = tuple(members), name
 
     @classmethod
@@ -57,7 +57,7 @@ class Panel:
         """
         members = settings.get("members")
         if isinstance(members, str) or not isinstance(members, Iterable):
-            raise UserError(f"judge.members={members} is no list of judges: give one, judge.members=[gpt-4o,rules]")
+            raise UserError(f"judge.members={members} must be a list of judges, such as judge.members=[gpt-4o,rules]")
         return cls([judge_of(member) for member in members], str(settings.get("name") or "panel"))
 
     @property

@@ -72,7 +72,7 @@ class Recorded:
             raise UserError(f"recorded labels need their files: {setting}=[FILE.csv]")
         self.digests = {Path(file).name: "" for file in files}
         if len(self.digests) < len(files):
-            raise UserError(f"{setting}: two files are called alike; give them names of their own")
+            raise UserError(f"{setting}: two files have the same name; rename one")
         self._rows: dict[_Key, Row] = {}
         for file in map(Path, files):
             for row in read(file):
@@ -101,7 +101,7 @@ class Recorded:
                 continue
             if row.label not in ALLOWED[item.task]:
                 raise UserError(
-                    f"{row.place}: {row.label!r} is no label of {item.place[0] or item.task}: "
+                    f"{row.place}: {row.label!r} is not a label of {item.place[0] or item.task}: "
                     f"{did_you_mean(row.label, ALLOWED[item.task])}"
                 )
             yield index, Verdict(row.label, NAME, VERSION, row.place)
@@ -136,7 +136,7 @@ def _row(place: str, cells: dict[str, Any]) -> Row:
     written = str("" if cells[column] is None else cells[column]).strip()
     label = read_label(written, _EVERY) if written else None
     if written and label is None:
-        raise UserError(f"{place}: {written[:40]!r} is no label: {did_you_mean(written.lower(), _EVERY)}")
+        raise UserError(f"{place}: unknown label {written[:40]!r}: {did_you_mean(written.lower(), _EVERY)}")
     return Row(place, label, cells)
 
 

@@ -34,7 +34,7 @@ def convert(src: str | Path, dst: Path, base: str | None = None, vision_tower: s
         UserError: ``dst`` is there already, ``src`` is of another layout, or as the loader of its layout.
     """
     if dst.exists() and (not dst.is_dir() or any(dst.iterdir())):
-        raise UserError(f"{dst} is there already and is not overwritten: give another place or remove it")
+        raise UserError(f"{dst} exists already and is not overwritten: give another folder or remove it")
     try:
         folder = local_copy(src, setting="SRC")
     except OSError as error:

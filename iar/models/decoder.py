@@ -126,8 +126,8 @@ def _text_config(model: PreTrainedModel) -> Any:
         raise UserError(f"no single text config in {name}: {str(error).splitlines()[0]}") from error
     if model.config.is_encoder_decoder or config.is_encoder_decoder:
         raise UserError(
-            f"{name} with a {config.model_type} text model is an encoder-decoder: only models whose text model is a "
-            "decoder alone can be steered"
+            f"{name} with a {config.model_type} text model is an encoder-decoder: only "
+            "decoder-only text models can be steered"
         )
     for field in ("num_hidden_layers", "hidden_size"):
         if not isinstance(getattr(config, field, None), int):

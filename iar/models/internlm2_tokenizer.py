@@ -51,7 +51,9 @@ def internlm2_tokenizer(folder: Path) -> Tokenizer:
     added = _added_tokens(folder)
     own = [piece.piece for i, piece in enumerate(proto.pieces) if piece.type == _USER_DEFINED and i not in added]
     if proto.trainer_spec.model_type != proto.trainer_spec.BPE or (prefix and own):
-        raise UserError(f"{file} is no byte-pair model as InternLM2's: use a checkpoint converted for transformers")
+        raise UserError(
+            f"{file} is not a byte-pair model like InternLM2's: use a checkpoint converted for transformers"
+        )
     scores = {p.piece: p.score for i, p in enumerate(proto.pieces) if p.type == _NORMAL and i not in added}
     merges = generate_merges({piece: i for i, piece in enumerate(scores)}, scores)
     pieces = [added[i].content if i in added else piece.piece for i, piece in enumerate(proto.pieces)]
@@ -75,7 +77,9 @@ def internlm2_tokenizer(folder: Path) -> Tokenizer:
     sentencepiece = SentencePieceProcessor(model_file=str(file))
     for text in PROBES:
         if tokenizer.encode(text, add_special_tokens=False).ids != sentencepiece.encode(text):
-            raise UserError(f"{file} is read otherwise than by SentencePiece, on {text!r}: use a converted checkpoint")
+            raise UserError(
+                f"{file} gives other tokens than SentencePiece does, on {text!r}: use a converted checkpoint"
+            )
     first = proto.trainer_spec.bos_id
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{pieces[first]} $A", special_tokens=[(pieces[first], first)]

@@ -44,7 +44,7 @@ def read_file(path: Path) -> dict[str, Tensor]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"cannot read weight file {path}: {reason} (download it again)") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise UserError(f"{path} is no table of tensors: it is not a checkpoint's weight file")
+        raise UserError(f"{path} is not a table of tensors, so not a checkpoint's weight file")
     return weights
 
 
@@ -77,7 +77,7 @@ def _places(index: Path) -> dict[str, str]:
         if not all(isinstance(file, str) and Path(file).name == file for file in found.values()):
             raise ValueError("a shard is not the name of a file beside it")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{index} is no index of shards ({error}): download it again") from error
+        raise UserError(f"{index} is not an index of shards ({error}): download it again") from error
     places: dict[str, str] = found
     return places
 

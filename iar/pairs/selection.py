@@ -77,7 +77,5 @@ def _names(settings: Mapping[str, Any], name: str) -> tuple[str, ...]:
         return ()
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Sequence) or not all(isinstance(one, str) and one for one in values):
-        raise UserError(
-            f"pairs.{name}={value} is no list of categories or modes: give one, such as pairs.{name}=[drugs]"
-        )
+        raise UserError(f"pairs.{name}={value} must be a list of categories or modes, such as pairs.{name}=[drugs]")
     return tuple(sorted(set(values)))

@@ -131,18 +131,22 @@ def read(path: Path) -> Demonstrations:
         UserError: It is missing or broken, or holds no pair with a response on both sides.
     """
     if not path.is_file():
-        raise UserError(f"method fewshot needs demonstrations and there is no {path}: demonstrations=FILE, {FORMAT}")
+        raise UserError(
+            f"method fewshot needs demonstrations, but {path} does not exist: demonstrations=FILE, {FORMAT}"
+        )
     rows = list(sources.rows({"path": path, "format": "manifest"}))
     for row in rows:
         if row.safe and row.unsafe and (row.safe.prompt, row.safe.image) == (row.unsafe.prompt, row.unsafe.image):
-            raise UserError(f"{row.place}: a pair of responses to one request is no demonstration: it needs {FORMAT}")
+            raise UserError(
+                f"{row.place}: a pair of responses to one request is not a demonstration: it needs {FORMAT}"
+            )
     pairs = tuple(
         Demonstration(row.id, row.category, row.safe, row.unsafe)
         for row in rows
         if row.safe and row.unsafe and row.safe.response and row.unsafe.response
     )
     if not pairs:
-        raise UserError(f"{path} holds no demonstrations, for none of its pairs has both responses: it needs {FORMAT}")
+        raise UserError(f"{path} holds no demonstrations: none of its pairs has both responses: it needs {FORMAT}")
     pictured = tuple(pair for pair in pairs if pair.safe.image and pair.unsafe.image)
     return Demonstrations(path, pictured or pairs)
 

@@ -126,7 +126,7 @@ class Log:
                 elif content[stop:].strip():
                     raise UserError(
                         f"{self.path}:{number}: not a JSON object ({raw[:40].decode('utf-8', 'replace')!r}); "
-                        "delete that line, what it held is then done again"
+                        "delete that line; its work is then done again"
                     )
                 else:
                     self.torn = raw.decode("utf-8", "replace")

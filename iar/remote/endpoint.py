@@ -124,7 +124,7 @@ class Endpoint:
             )
         if not re.fullmatch(r"[!-~]+", key):
             raise UserError(
-                f"the environment variable {self.key_name} holds no key: it has spaces or signs beyond ASCII"
+                f"the environment variable {self.key_name} holds no key: it has spaces or non-ASCII characters"
             )
         return key
 
@@ -139,14 +139,16 @@ def _normal(url: str) -> str:
     """The URL without a trailing slash, scheme and host in lower case, so that one endpoint has one name."""
     url = str(url).strip()
     if re.search(r"\s|[^ -~]", url):
-        raise UserError("endpoint.base_url has spaces or signs beyond ASCII: something like http://localhost:8000/v1")
+        raise UserError(
+            "endpoint.base_url has spaces or non-ASCII characters: use a URL such as http://localhost:8000/v1"
+        )
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
     if not host or parts.scheme.lower() not in ("http", "https"):
-        raise UserError("endpoint.base_url is no URL: something like http://localhost:8000/v1")
+        raise UserError("endpoint.base_url is not a URL such as http://localhost:8000/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         # Either can hold a password: name the host alone.
         raise UserError(
@@ -171,4 +173,4 @@ def _typed(name: str, kind: str, value: Any) -> Any:
             return int(value)
     if name == "key_name":
         raise UserError(_NO_KEY)
-    raise UserError(f"endpoint.{name}={value!r}: wants {kind.replace('None', 'null')}")
+    raise UserError(f"endpoint.{name}={value!r}: must be {kind.replace('None', 'null')}")

@@ -98,9 +98,9 @@ class Configuration:
     def _check_method(self) -> None:
         name, traits = self.steering, self.traits
         if self.heads and not traits.heads:
-            raise UserError(f"method {name!r} works on whole layers: leave heads={self.heads} out")
+            raise UserError(f"method {name!r} works on whole layers: remove heads={self.heads}")
         if self.kl and not traits.kl:
-            raise UserError(f"method {name!r} has no strength that changes nothing, so kl=… finds none: leave it out")
+            raise UserError(f"method {name!r} has no strength without effect, so kl=… cannot find one: remove kl")
         if self.scale not in traits.scales:
             raise UserError(
                 f"method {name!r} takes scale={' or '.join(traits.scales)}, not {self.scale}: its strength is "
@@ -114,7 +114,7 @@ class Configuration:
 
     def _check_gate(self) -> None:
         if not 0 <= self.threshold <= 1:
-            raise UserError(f"threshold={self.threshold:g} is no probability: give one from 0 to 1, such as 0.5")
+            raise UserError(f"threshold={self.threshold:g} must be a probability from 0 to 1, such as 0.5")
         lowest = min(self.layers, default=None)
         if lowest is not None and self.gate_layer > lowest - bool(self.heads):
             before = "below the lowest layer of the heads" if self.heads else "not above the lowest steered layer"

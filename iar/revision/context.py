@@ -98,7 +98,7 @@ def revise(
     contents = {path: read(path, loaded) for path in files}
     if prompt_length is not None and prompt_length < 1:
         raise UserError(
-            f"prompt_length={prompt_length} is no length: leave it out, or count the padded prompt's tokens"
+            f"prompt_length={prompt_length} must be at least 1: remove it, or count the padded prompt's tokens"
         )
     revisions = []
     for row, source in zip(rows, sources, strict=True):
@@ -154,7 +154,7 @@ def _revision(row: dict[str, Any], vectors: VectorSet, dtype: torch.dtype) -> Re
     # A row without a place is an unsteered one; an unknown name is an error there too.
     method = "none" if not layers and not row["heads"] and row["method"] == "iar" else row["method"]
     if method in METHODS and METHODS[method].routed:
-        raise UserError(f"method {method!r} sends whole prompts one way or the other: it is for iar.sweep, not here")
+        raise UserError(f"method {method!r} routes whole prompts: use it in iar.sweep")
     configuration = Configuration(**(row | {"layers": layers, "strength": strength, "method": method}))
     check_overflow(configuration, vectors, dtype)
     return directions(configuration, vectors)
@@ -164,7 +164,7 @@ def _layers(value: Any) -> tuple[int, ...]:
     try:
         return tuple(operator.index(layer) for layer in (value if isinstance(value, Iterable) else [value]))
     except TypeError as error:
-        raise UserError(f"layers={value!r} are no block numbers, e.g. layers=[14]: {error}") from error
+        raise UserError(f"layers={value!r} must be block numbers, e.g. layers=[14]: {error}") from error
 
 
 def _check_size(decoder: Decoder, vectors: VectorSet) -> None:

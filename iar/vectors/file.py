@@ -79,16 +79,16 @@ def read(path: str | Path, loaded: LoadedModel | None = None) -> VectorSet:
         found = header.get("format_version", "none")
         if "part" in header:
             raise UserError(f"{path} is one part of an extraction: put the parts together with iar.vectors merge")
-        raise UserError(f"{path} is no vector file of format {FORMAT_VERSION} (its format: {found}): {_REMEDY}")
+        raise UserError(f"{path} is not a vector file of format {FORMAT_VERSION} (its format: {found}): {_REMEDY}")
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32:
             raise UserError(f"vector file {path}: {name} is {str(tensor.dtype)[6:]}, not float32: {_REMEDY}")
         if not tensor.isfinite().all():
             raise UserError(f"vector file {path}: {name} holds NaN or infinity: {_REMEDY}")
         if name in _LENGTHS and (tensor < 0).any():
-            raise UserError(f"vector file {path}: {name} is negative somewhere, and it is a length: {_REMEDY}")
+            raise UserError(f"vector file {path}: {name} is a length and must not be negative: {_REMEDY}")
         if name in _SHARES and ((tensor < 0) | (tensor > 1)).any():
-            raise UserError(f"vector file {path}: {name} is a share, and not from 0 to 1 everywhere: {_REMEDY}")
+            raise UserError(f"vector file {path}: {name} is a share and must be from 0 to 1: {_REMEDY}")
     try:
         vector_set = _vector_set(tensors, header)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -188,7 +188,7 @@ def _gates(tensors: dict[str, Tensor], header: dict[str, str], shape: tuple[int,
     """The gates of vectors of this shape, (layers, hidden)."""
     categories = parse_json(header["gate_categories"])
     if not isinstance(categories, list) or not all(isinstance(name, str) for name in categories):
-        raise ValueError("gate_categories is no list of names")
+        raise ValueError("gate_categories is not a list of names")
     found = {name: tensors[f"gate.{name}"] for name in _GATE_TENSORS}
     for name in found:
         wanted = (shape[0], *shape[1:] * (name in _OF_HIDDEN))

@@ -55,7 +55,7 @@ def read(path: Path) -> tuple[Statistics, dict[str, str]]:
     """
     tensors, header = read_tensors(path)
     if header.get("format_version") != FORMAT:
-        raise UserError(f"{path} is no part of an extraction: make parts with iar.extract shard=0/2, shard=1/2")
+        raise UserError(f"{path} is not a part of an extraction: make parts with iar.extract shard=0/2, shard=1/2")
 
     try:
         for name in ("part", "parts", "n_layers", "seed"):

@@ -126,7 +126,7 @@ def test_several_files_are_one(tmp_path: Path) -> None:
     file = answers.read_all([first, second])
     assert [(a.place, a.id) for a in file.answers] == [("x.jsonl line 1", "1"), ("y.jsonl line 1", "2")]
     third = _lines(tmp_path, {"question_id": 2, "prompt": "", "text": "b"}, name="z.jsonl")
-    with pytest.raises(DataError, match=r"several formats \(llava, plain\)"):
+    with pytest.raises(DataError, match=r"different formats \(llava, plain\)"):
         answers.read_all([first, third])
 
 

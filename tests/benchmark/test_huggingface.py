@@ -104,7 +104,7 @@ def test_the_same_rows_twice_are_one_and_other_rows_are_an_error(tmp_path: Path)
     [
         ({"answer": "maybe"}, "row 1: category 'popular', question_id '1', answer 'maybe': not a POPE question"),
         ({"category": "all"}, "row 1: category 'all'"),
-        ({"image_source": "../evil"}, r"row 1: 'val2014/\.\./evil\.jpg' is no name"),
+        ({"image_source": "../evil"}, r"row 1: 'val2014/\.\./evil\.jpg' is not a valid image file name"),
         ({"image": {"bytes": b"<html>", "path": ""}}, "row 1: val2014/COCO_1.jpg is also there with other content"),
         ({"image": {"bytes": None, "path": "x"}}, "row 1: its image has no bytes"),
         (
@@ -218,7 +218,7 @@ def test_problems_of_one_text_are_told_apart_by_a_proven_order_only(real: Row, t
 def test_scienceqa_rows_of_other_problems(real: Row, tmp_path: Path) -> None:
     _authors(tmp_path / "out", real)
     other = _scienceqa_row(real[_splits(real)["val"][0]], 0)
-    with pytest.raises(DataError, match=r"row 0 of test \(.*\) is no problem of test in .*problems\.json"):
+    with pytest.raises(DataError, match=r"row 0 of test \(.*\) is not a problem of test in .*problems\.json"):
         convert_scienceqa(_save(tmp_path / "test.parquet", [other]), tmp_path / "out")
     with pytest.raises(DataError, match=r"row 0: answer 7 of .* choices: not a ScienceQA problem"):
         convert_scienceqa(_save(tmp_path / "test.parquet", [other | {"answer": 7}]), tmp_path / "out")

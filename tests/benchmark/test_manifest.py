@@ -128,7 +128,7 @@ def test_the_reference_wrong_is_an_answer_like_any(tmp_path):
         ([{"id": "1", "label": "safe"}], "line 1: no 'text'"),
         ([{"id": "1", "text": "t", "label": "saef"}], "line 1: unknown label 'saef': did you mean 'safe'"),
         ([{"id": "1", "text": "t", "label": "safe"}] * 2, "line 2: id '1' occurs twice, first at .*line 1"),
-        ([{"id": " ", "text": "t", "label": "safe"}], "line 1: an empty id"),
+        ([{"id": " ", "text": "t", "label": "safe"}], "line 1: the id is empty"),
         ([{"id": "1", "text": ["t"], "label": "safe"}], "line 1: text is list, not text"),
         ([{"id": "1", "text": "t", "label": "safe", "images": {"a": 1}}], "line 1: images is neither a path nor a"),
         (

@@ -97,8 +97,8 @@ def test_cells_are_read_however_long_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
-        (b"id,answer,answer\n1,Yes,No\n", "a.csv", "a.csv: two columns are called 'answer': rename or delete one"),
-        (b"id, answer ,answer\n1,Yes,No\n", "a.csv", "two columns are called 'answer'"),
+        (b"id,answer,answer\n1,Yes,No\n", "a.csv", "a.csv: two columns have the name 'answer': rename or delete one"),
+        (b"id, answer ,answer\n1,Yes,No\n", "a.csv", "two columns have the name 'answer'"),
         (
             b'{"id": "1", "answer": "Yes", "answer": "No"}\n',
             "a.jsonl",

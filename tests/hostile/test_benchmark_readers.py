@@ -269,7 +269,7 @@ def test_an_encrypted_archive_is_one_line(root):
         ("scienceqa/llava-full", "problems.json", json.dumps({"1": PROBLEM | {"choices": "abcd"}}), "choices are not"),
         ("scienceqa/llava-full", "problems.json", json.dumps({"1": PROBLEM | {"answer": True}}), "answer True is not"),
         ("scienceqa/llava-full", "problems.json", json.dumps({"1": PROBLEM | {"hint": 7}}), "hint is int, not text"),
-        ("scienceqa/llava-full", "pid_splits.json", '{"test": "1"}', "no list of problems"),
+        ("scienceqa/llava-full", "pid_splits.json", '{"test": "1"}', "not a list of problems"),
     ],
 )
 def test_what_would_count_silently_is_an_error(name, file, content, message, tmp_path):

@@ -80,7 +80,7 @@ def test_what_the_user_can_put_right_is_one_line(command, settings, tmp_path):
         (["models=[pocket,pokket]"], "unknown model 'pokket': did you mean 'pocket'?"),
         (["models=[pocket]", "model.quantisation=4bit"], "did you mean 'model.quantization'?"),
         (["method=iar"], "method=iar steers: an audit asks models as they are"),
-        (["benchmark=pope"], "an audit asks vscbench alone"),
+        (["benchmark=pope"], "an audit asks vscbench only"),
         (["data.root=/proc/nowhere"], "/proc/nowhere"),
         (["--from", "nowhere"], "no folder nowhere: --from takes the folder"),
         (["--from", ".", "limit=3"], "leave limit= out"),

@@ -62,7 +62,7 @@ def test_gates_and_a_part_of_the_pairs(small, command, tmp_path, tiny):
         ("limit=1", "1 pair(s) given: a revision vector needs at least 2"),
         ("limit=0", "limit=0 must be a whole number from 1"),
         ("layer=3", "unknown setting 'layer'"),
-        ("shard=0", "shard=0 is no part of a whole"),
+        ("shard=0", "shard=0 is invalid"),
         ("pairs.only=[txt]", "pairs.only=[txt] makes another pair set than multi_response: give it a name of its own"),
         ("gates=maybe", "gates=maybe must be true or false"),
     ],

@@ -173,7 +173,7 @@ def test_calibrating_a_server_has_a_dry_run_too(command, tmp_path, chat_server):
         (["r", "judge=labels"], "recorded labels need their files: judge.files=[FILE.csv]"),
         (["r", "judge=chat", "judge.path=nowhere"], "no model folder nowhere: give judge.path=DIR"),
         (["r", "budget.usd=-1"], "budget.usd=-1"),
-        (["r", "--labels", "x.csv"], "--labels is of calibrate"),
+        (["r", "--labels", "x.csv"], "--labels belongs to calibrate"),
         (["r", "--lables", "x.csv"], "unrecognized arguments: --lables x.csv"),
         (["calibrate"], "calibrate needs labelled answers: --labels FILE [FILE ...]"),
         (["calibrate", "--labels", "gone.csv"], "cannot read gone.csv"),

@@ -38,7 +38,7 @@ def test_of_a_sweep_and_the_command_that_it_prints(small, command, tmp_path):
 def test_bad_input_is_one_line(command, tmp_path, small):
     for arguments, message in (
         (["nowhere"], "no scores in nowhere"),
-        (["r", "--most", "-3"], "--most -3 is no number"),
+        (["r", "--most", "-3"], "--most -3 must be a number"),
     ):
         done = command("recommend", *arguments)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1) and message in done.err

@@ -55,7 +55,7 @@ def text_in(item: Mapping[str, Any], name: str, place: str) -> str:
     """
     value = item.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise UserError(f"{place}: {name!r} must be a text that is not empty")
+        raise UserError(f"{place}: {name!r} must be a non-empty text")
     return value
 
 

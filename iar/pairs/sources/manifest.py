@@ -51,7 +51,9 @@ def _short(item: Mapping[str, Any], folder: Path, place: str) -> Row:
         needed = ", ".join(name for name in _SHORT if name != "image")
         raise UserError(f"{place}: not a pair; it needs {needed} (missing: {', '.join(missing)})")
     if "image" not in item and (other := next((name for name in item if _LIKE_IMAGE.search(name)), None)):
-        raise UserError(f"{place} has no 'image' but {other!r}: call it image, or leave it out for a text-only pair")
+        raise UserError(
+            f"{place} has {other!r} instead of 'image': rename it to image, or remove it for a text-only pair"
+        )
     prompt = text_in(item, "prompt", place)
     image = None if item.get("image") in (None, "") else image_in(item["image"], [folder], place, _HINT)
     safe, unsafe = (Side(prompt, image, text_in(item, name, place)) for name in ("safe", "unsafe"))

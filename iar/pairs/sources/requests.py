@@ -86,7 +86,7 @@ def _request(item: Mapping[str, Any], number: str, place: str) -> Row:
     column = next((names[name] for name in _REQUEST if name in names), None)
     if column is None:
         raise UserError(
-            f"{place}: no request; it needs one of {', '.join(_REQUEST)} and has {', '.join(map(str, item))}"
+            f"{place}: not a request; it needs one of {', '.join(_REQUEST)} and has {', '.join(map(str, item))}"
         )
     name, category = (next((item[names[n]] for n in known if n in names), None) for known in (_ID, _CATEGORY))
     prompt = text_in(item, column, place).strip()

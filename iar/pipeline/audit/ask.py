@@ -86,7 +86,7 @@ def check(cfg: Auditing) -> Configuration:
     if asked.steered:
         raise UserError(f"method={cfg.method} steers: an audit asks models as they are, iar.sweep steers one")
     if list(cfg.benchmark) != [BENCHMARK]:
-        raise UserError(f"an audit asks {BENCHMARK} alone: leave benchmark={','.join(cfg.benchmark)} to iar.evaluate")
+        raise UserError(f"an audit asks {BENCHMARK} only: leave benchmark={','.join(cfg.benchmark)} to iar.evaluate")
     return asked
 
 

@@ -71,7 +71,7 @@ def models(entries: Sequence[str], arguments: Sequence[str]) -> list[Model]:
     for entry in entries:
         name, chosen = _entry(entry)
         if name in found:
-            raise UserError(f"two models are called {name!r}: give one a name of its own, models=[OTHER=FOLDER]")
+            raise UserError(f"two models have the name {name!r}: rename one, models=[OTHER=FOLDER]")
         plain = settings.compose("audit", [*shared, *chosen])
         fitting = [argument for argument in own if _has(plain, argument)]
         used.update(fitting)
@@ -99,7 +99,9 @@ def _entry(entry: str) -> tuple[str, list[str]]:
     if given and not path:
         raise UserError(f"models: {entry!r} names no folder: NAME=FOLDER")
     if not _NAME.fullmatch(name):
-        raise UserError(f"models: {name!r} is no name: letters, digits, '.', '-' and '_' (a folder: NAME=FOLDER)")
+        raise UserError(
+            f"models: {name!r} is not a valid name: use letters, digits, '.', '-' and '_' (a folder: NAME=FOLDER)"
+        )
     if not given and name not in known:
         raise UserError(f"unknown model {name!r}: {did_you_mean(name, known)}; a saved one: {name}=FOLDER")
     weights = [f"model.path={_quote(path)}"] if given else []

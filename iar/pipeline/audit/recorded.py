@@ -68,7 +68,7 @@ def read(cfg: Auditing, folder: Path, names: Sequence[str] = (), partial: bool =
                 console.print(f"{name}: {note}")
             for model, chosen in _chosen(joined.answers, asked_as, name).items():
                 if model in seen:
-                    raise UserError(f"two sets of answers are called {model!r}: rename one")
+                    raise UserError(f"two sets of answers have the name {model!r}: rename one")
                 seen.add(model)
                 run = Run.open(found.folder / model, {"answers": digests[name], "protocol": protocol.id})
                 asked = {protocol.name: Loaded(tuple(samples))}

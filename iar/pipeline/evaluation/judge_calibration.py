@@ -59,7 +59,7 @@ def read(files: Sequence[Path]) -> list[Labelled]:
         DataError: A file cannot be read.
     """
     if len({file.name for file in files}) < len(files):
-        raise UserError("--labels: two files are called alike; give them names of their own")
+        raise UserError("--labels: two files have the same name; rename one")
     found = [answer for file in files for answer in _read(file)]
     if not found:
         raise UserError(f"no labelled answer in {', '.join(map(str, files))}")

@@ -69,13 +69,11 @@ def benign(cfg: Scoring) -> list[Side]:
     limit = cfg.kl_prompts.limit
     paths = [Path(path) for path in cfg.kl_prompts.paths if path]
     if not paths:
-        raise UserError("kl=… is measured on benign prompts and there are none: kl_prompts.paths=[FILE], docs/pairs.md")
+        raise UserError("kl=… needs benign prompts, and none are given: kl_prompts.paths=[FILE], docs/pairs.md")
     chosen: list[Side] = []
     for number, path in enumerate(paths):
         if not path.is_file():
-            raise UserError(
-                f"no benign prompts {path}, on which kl=… is measured: name others, kl_prompts.paths=[FILE]"
-            )
+            raise UserError(f"kl=… needs benign prompts, but {path} does not exist: kl_prompts.paths=[FILE]")
         found = {row.id: row.safe for row in sources.rows({"path": path}) if row.safe is not None}
         share = (limit - len(chosen)) // (len(paths) - number)
         chosen += [found[name] for name in sorted(found, key=pair_key)[:share]]

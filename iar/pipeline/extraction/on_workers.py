@@ -44,7 +44,7 @@ def ensure(
     for name, own in pair_sets.items():
         wanted = [c for c in configurations if c.steered and c.pairs == name]
         if own.level == "layer" and any(c.heads for c in wanted):
-            raise UserError("level=layer reads no heads, and heads=… asks for some: leave one of them out")
+            raise UserError("level=layer reads no heads, but heads=… needs them: remove one of the two")
         vector_files.check_name(own)
         missing[name] = {c.source: c for c in wanted if not vector_files.path(cfg, c.source).exists()}
     conditional = {c.source: c for c in configurations if c.conditional}

@@ -116,7 +116,7 @@ def _compare(path: Path, definition: dict[str, Any], strategy: str) -> None:
     if differing:
         shown = "; ".join(f"{n}: {before.get(n)!r} there, {definition.get(n)!r} now" for n in differing)
         raise UserError(
-            f"{path} was made otherwise ({shown}): delete it, or keep both with pairs.path=OTHER/pairs.jsonl"
+            f"{path} was made with other settings ({shown}): delete it, or keep both with pairs.path=OTHER/pairs.jsonl"
         )
 
 

@@ -62,7 +62,7 @@ def extract_part(cfg: Settings, loaded: LoadedModel, wanted: Sequence[Configurat
     """
     if cfg.gates:
         raise UserError(
-            f"shard={shard} makes a part of the vectors, without gates: merge the parts, then gates are made"
+            f"shard={shard} makes a part of the vectors, without gates: merge the parts first, then gates are fitted"
         )
     part, parts = _shard(shard)
     examples = read(cfg, loaded)
@@ -95,7 +95,7 @@ def ensure(
         check_name(own)
         wanted = {c.source: c for c in configurations if c.steered and c.pairs == name}
         if own.level == "layer" and headed & set(wanted):
-            raise UserError("level=layer reads no heads, and heads=… asks for some: leave one of them out")
+            raise UserError("level=layer reads no heads, but heads=… needs them: remove one of the two")
         missing = [c for source, c in wanted.items() if not path(cfg, source).exists()]
         there = own.pairs.path is not None and Path(own.pairs.path).exists()
         examples = read(own, loaded) if missing or (wanted and there) else None
@@ -214,5 +214,5 @@ def _header(
 def _shard(text: str) -> tuple[int, int]:
     part, _, parts = str(text).partition("/")
     if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
-        raise UserError(f"shard={text} is no part of a whole: the first of four is shard=0/4, the last shard=3/4")
+        raise UserError(f"shard={text} is invalid: the first of four parts is shard=0/4, the last shard=3/4")
     return int(part), int(parts)

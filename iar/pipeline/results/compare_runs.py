@@ -93,7 +93,7 @@ def compared(a: Path, b: Path) -> Comparison:
         UserError: No run, the same one twice, or nothing that both were asked; DataError: B's data are gone.
     """
     if a.resolve() == b.resolve():
-        raise UserError(f"{a} and {b} are one run: give two run folders")
+        raise UserError(f"{a} and {b} are the same run: give two run folders")
     runs = FinishedRun.at(a), FinishedRun.at(b)
     common, left = _benchmarks(runs)
     if not common:

@@ -64,12 +64,14 @@ def recommend(
     run = FinishedRun.scored(folder)
     if run.split != "validation":
         raise UserError(
-            f"{folder} was asked on the test split, which is no place to choose: sweep with split=validation"
+            f"{folder} was run on the test split; a choice needs the validation split: sweep with split=validation"
         )
     candidates = _candidates(folder, run.configurations, method)
     outcomes = score.collect(run, candidates)
     if not (outcomes["metric"] == GOAL.metric).any():
-        raise UserError(f"{folder} holds no {GOAL.title}, which is what is chosen by: sweep with benchmark=vscbench,…")
+        raise UserError(
+            f"{folder} holds no {GOAL.title}, which the choice is based on: sweep with benchmark=vscbench,…"
+        )
     draws = redraw(outcomes, [c.name for c in candidates], DRAWS, SEED)
     selection = select(draws, limits)
     families = {}
@@ -85,13 +87,13 @@ def recommend(
 
 def _limits(most: float, sra_s_at_least: float | None, sure: float) -> Limits:
     if not 0 <= most <= 100:
-        raise UserError(f"--most {most:g} is no number of points: give one from 0 to 100, such as 1")
+        raise UserError(f"--most {most:g} must be a number from 0 to 100, such as 1")
     if not 0 <= sure < 100:
-        raise UserError(f"--sure {sure:g} is no percentage below 100: give one, such as 90")
+        raise UserError(f"--sure {sure:g} must be a percentage from 0 to below 100, such as 90")
     if sra_s_at_least is None:
         return Limits(most / 100, sure=sure / 100)
     if not 0 <= sra_s_at_least <= 100:
-        raise UserError(f"--sra-s-at-least {sra_s_at_least:g} is no percentage: give one from 0 to 100, such as 97")
+        raise UserError(f"--sra-s-at-least {sra_s_at_least:g} must be a percentage from 0 to 100, such as 97")
     return Limits(most / 100, {LIMITED[0].title: sra_s_at_least / 100}, sure / 100)
 
 
@@ -107,5 +109,5 @@ def _candidates(folder: Path, found: Sequence[Configuration], method: str | None
             raise UserError(f"{folder} holds no configuration of method {method!r}: {did_you_mean(asked, list(known))}")
         free = [c for c in free if c.method == asked]
     if not free:
-        raise UserError(f"{folder} holds nothing to choose from but the baseline and controls: sweep other methods")
+        raise UserError(f"{folder} holds only the baseline and controls, nothing to choose from: sweep other methods")
     return (*baseline, *sorted(free, key=lambda c: abs(c.strength)))  # stable: of equals the first of the run

@@ -36,7 +36,7 @@ def test_a_given_file_comes_first_and_must_be_a_font(tmp_path):
     mine = Path(shutil.copy(SHIPPED / "LiberationMono-Bold.ttf", tmp_path / "mine.ttf"))
     assert fonts.find(fonts.ARIAL, mine).path == mine
     for wrong in (tmp_path / "missing.ttf", Path(__file__)):
-        with pytest.raises(DataError, match="is not a font file that can be read"):
+        with pytest.raises(DataError, match="is not a readable font file"):
             fonts.find(fonts.ARIAL, wrong)
 
 

@@ -65,7 +65,7 @@ def test_a_larger_budget_never_gives_less_and_each_is_kept(seed):
 
 @pytest.mark.parametrize("budget", [0, -0.1, math.nan, math.inf, True])
 def test_no_budget(budget):
-    with pytest.raises(UserError, match=f"kl={budget} is no budget: give nats above 0"):
+    with pytest.raises(UserError, match=f"kl={budget} must be a number of nats above 0"):
         strongest(abs, budget, 1.0)
 
 

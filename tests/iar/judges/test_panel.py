@@ -96,9 +96,9 @@ def test_panels_that_are_none():
         Panel([Fixed("a")])
     with pytest.raises(UserError, match="a panel has 'a' twice"):
         Panel([Fixed("a"), Fixed("a")])
-    with pytest.raises(UserError, match=r"cannot be called 'a=b': give it a name without = , ; \( \)"):
+    with pytest.raises(UserError, match=r"cannot be 'a=b': give it a name without = , ; \( \)"):
         Panel([Fixed("a=b"), Fixed("a")])
-    with pytest.raises(UserError, match=r"judge\.members=rules is no list of judges"):
+    with pytest.raises(UserError, match=r"judge\.members=rules must be a list of judges"):
         Panel.from_settings({"members": "rules"}, lambda name: Fixed(name))
     panel = Panel.from_settings({"members": ["x", "y"], "name": "two"}, lambda name: Fixed(name))
     assert (panel.name, [member.name for member in panel.members]) == ("two", ["x", "y"])

@@ -89,7 +89,10 @@ def test_rows_that_disagree(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("query", "answer", "label"), ("q", "a", "refusl")], "line 2: 'refusl' is no label: did you mean 'refusal'"),
+        (
+            [("query", "answer", "label"), ("q", "a", "refusl")],
+            "line 2: unknown label 'refusl': did you mean 'refusal'",
+        ),
         (
             [("query", "answer", "ann1", "ann2"), ("q", "a", "x", "y")],
             r"no column 'label' \(it has query, answer, ann1",
@@ -118,14 +121,16 @@ def test_files_that_are_not_there(tmp_path):
     two = [
         table(folder / "a.csv", ("query", "answer", "label"), ("q", "a", "")) for folder in (tmp_path, tmp_path / "b")
     ]
-    with pytest.raises(UserError, match="two files are called alike"):
+    with pytest.raises(UserError, match="two files have the same name"):
         Recorded(two)
 
 
 def test_a_label_of_another_benchmark_is_refused(tmp_path):
     judge = Recorded([table(tmp_path / "a.csv", ("query", "answer", "label"), ("q", "a", "safe_completion"))])
     assert labels(judge, Item("dualbench", "q", "a")) == [("safe_completion", "")]
-    with pytest.raises(UserError, match=r"a\.csv, line 2: 'safe_completion' is no label of vscbench: one of: answer"):
+    with pytest.raises(
+        UserError, match=r"a\.csv, line 2: 'safe_completion' is not a label of vscbench: one of: answer"
+    ):
         list(judge.judge([Item("vscbench", "q", "a", place=PLACE)]))
 
 

@@ -64,7 +64,7 @@ def test_what_is_refused(source: tuple[Path, layout.Original], tiny_folder: Path
     folder, _ = source
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("kept")
-    with pytest.raises(UserError, match="there is there already and is not overwritten"):
+    with pytest.raises(UserError, match="there exists already and is not overwritten"):
         convert(folder, tmp_path / "there")
     with pytest.raises(UserError, match="is not in the original layout of LLaVA or InternVL"):
         convert(tiny_folder, tmp_path / "new")
@@ -88,5 +88,5 @@ def test_the_command(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    said = f"error: {place} is there already and is not overwritten: give another place or remove it\n"
+    said = f"error: {place} exists already and is not overwritten: give another folder or remove it\n"
     assert capsys.readouterr().err == said

@@ -64,13 +64,13 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(UserError, match=r"no .*tokenizer\.model: InternLM2's tokenizer is read from it$"):
         internlm2_tokenizer(tmp_path)
     layout.write_tokenizer(tmp_path, normalization_rule_name="nmt_nfkc")
-    with pytest.raises(UserError, match=r"read otherwise than by SentencePiece, on 'user\\n': use a converted"):
+    with pytest.raises(UserError, match=r"gives other tokens than SentencePiece does, on 'user\\n': use a converted"):
         internlm2_tokenizer(tmp_path)
     layout.write_tokenizer(tmp_path, model_type="unigram")
-    with pytest.raises(UserError, match=r"tokenizer\.model is no byte-pair model as InternLM2's"):
+    with pytest.raises(UserError, match=r"tokenizer\.model is not a byte-pair model like InternLM2's"):
         internlm2_tokenizer(tmp_path)
     layout.write_tokenizer(tmp_path, add_dummy_prefix=True, user_defined_symbols=["[U0]", "[U1]", "hat"])
-    with pytest.raises(UserError, match=r"tokenizer\.model is no byte-pair model as InternLM2's"):
+    with pytest.raises(UserError, match=r"tokenizer\.model is not a byte-pair model like InternLM2's"):
         internlm2_tokenizer(tmp_path)
     layout.write_tokenizer(tmp_path)
     table = json.loads((tmp_path / "tokenizer_config.json").read_text())

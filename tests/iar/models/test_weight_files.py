@@ -70,7 +70,7 @@ def test_damage(tmp_path: Path, suffix: str) -> None:
 def test_other_contents(tmp_path: Path) -> None:
     for value in ([torch.ones(1)], {"a": 1}, torch.ones(1)):
         torch.save(value, tmp_path / "x.bin")
-        with pytest.raises(UserError, match=r"x\.bin is no table of tensors"):
+        with pytest.raises(UserError, match=r"x\.bin is not a table of tensors"):
             read_file(tmp_path / "x.bin")
 
 

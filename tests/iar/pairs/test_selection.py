@@ -46,7 +46,7 @@ def test_names_that_are_not_there() -> None:
     ):
         Selection.of({"leave_out": ["drug"]}).rows(ROWS, "f.jsonl")
     for wrong in (3, [3], [""], {"a": 1}):
-        with pytest.raises(UserError, match=r"pairs\.only=.* is no list of categories or modes"):
+        with pytest.raises(UserError, match=r"pairs\.only=.* must be a list of categories or modes"):
             Selection.of({"only": wrong})
 
 

@@ -145,12 +145,14 @@ def test_files_that_are_none(lines: Any, write: Any, tmp_path: Path) -> None:
         return str(error.value)
 
     assert refused(tmp_path / "none.jsonl").startswith(
-        f"method fewshot needs demonstrations and there is no {tmp_path}/none.jsonl: demonstrations=FILE, one JSON"
+        f"method fewshot needs demonstrations, but {tmp_path}/none.jsonl does not exist: demonstrations=FILE, one JSON"
     )
     bare = [line | {"safe": {"prompt": "a"}} for line in lines]
-    assert "holds no demonstrations, for none of its pairs has both responses" in refused(write(bare))
+    assert "holds no demonstrations: none of its pairs has both responses" in refused(write(bare))
     short = {"id": "1", "image": None, "prompt": "How?", "safe": "I cannot.", "unsafe": "Like so."}
-    assert "demonstrations.jsonl:1: a pair of responses to one request is no demonstration" in refused(write([short]))
+    assert "demonstrations.jsonl:1: a pair of responses to one request is not a demonstration" in refused(
+        write([short])
+    )
     assert "prompt" in refused(write([{"id": "1", "safe": {}, "unsafe": {}}]))
 
 

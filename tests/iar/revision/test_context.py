@@ -204,8 +204,8 @@ def test_nested_blocks_add_up(tiny: LoadedModel, vectors: VectorSet, logits: Any
         ({}, r"nothing to revise: say layers=\[14\], or heads=48"),
         ({"layers": []}, "nothing to revise"),
         ({"layers": [6]}, "layer 6 is outside the model: its layers are 0 to 5"),
-        ({"layers": "2"}, "layers='2' are no block numbers"),
-        ({"layers": [1.5]}, r"layers=\[1.5\] are no block numbers"),
+        ({"layers": "2"}, "layers='2' must be block numbers"),
+        ({"layers": [1.5]}, r"layers=\[1.5\] must be block numbers"),
         ({"layers": [2], "positions": "lats"}, "unknown positions 'lats': did you mean 'last'"),
         ({"layers": [2], "positions": ["last", "al"]}, "unknown positions 'al': did you mean 'all'"),
         ({"layers": [2], "scale": "sgima"}, "unknown scale 'sgima': did you mean 'sigma'"),
@@ -220,7 +220,7 @@ def test_nested_blocks_add_up(tiny: LoadedModel, vectors: VectorSet, logits: Any
         ({"layers": [2], "strength": []}, r"\(strength 0\)"),
         ({"heads": 25}, "heads=25, but all layers hold 24 heads"),
         ({"heads": -1}, "heads=-1 is negative"),
-        ({"layers": [2], "prompt_length": 0}, "prompt_length=0 is no length"),
+        ({"layers": [2], "prompt_length": 0}, "prompt_length=0 must be at least 1"),
     ],
 )
 def test_bad_input(kit: Any, tiny: LoadedModel, vectors: VectorSet, arguments: dict[str, Any], message: str) -> None:

@@ -94,4 +94,4 @@ def test_merge(
     assert (code, shown.strip()) == (0, str(out))
     assert file.read(out, tiny).header["n_pairs"] == "5"
     code, _, err = run("merge", out, "--out", out)
-    assert code == 2 and err.startswith("error: ") and "is no part of an extraction" in err and err.count("\n") == 1
+    assert code == 2 and err.startswith("error: ") and "is not a part of an extraction" in err and err.count("\n") == 1

@@ -53,14 +53,17 @@ def test_long_lines_with_one_side_or_two(tmp_path: Path, images: list[Path]) -> 
         ([1], r"pairs\.jsonl:2: not a pair"),
         ({k: v for k, v in SHORT.items() if k != "safe"}, r"pairs\.jsonl:2: not a pair.*missing: safe"),
         ({k: v for k, v in LONG.items() if k != "id"}, r"pairs\.jsonl:2: not a pair.*missing: id"),
-        (SHORT | {"unsafe": " "}, r"pairs\.jsonl:2: 'unsafe' must be a text"),
+        (SHORT | {"unsafe": " "}, r"pairs\.jsonl:2: 'unsafe' must be a non-empty text"),
         (SHORT | {"image": 3}, r"pairs\.jsonl:2: 'image' must be"),
         (SHORT | {"image": "gone.png"}, r"pairs\.jsonl:2: image .*gone\.png does not exist"),
         (SHORT | {"category": 3}, r"pairs\.jsonl:2: 'category' must be a text"),
         (LONG | {"safe": "I cannot."}, r"pairs\.jsonl:2: safe must be an object with prompt, image, response"),
         (LONG | {"safe": {"promt": "a"}}, r"pairs\.jsonl:2: safe has an unknown field 'promt': did you mean 'prompt'"),
-        (LONG | {"safe": {"image": None}}, r"pairs\.jsonl:2: safe: 'prompt' must be a text"),
-        (LONG | {"safe": {"prompt": "a", "response": ""}}, r"pairs\.jsonl:2: safe: 'response' must be a text"),
+        (LONG | {"safe": {"image": None}}, r"pairs\.jsonl:2: safe: 'prompt' must be a non-empty text"),
+        (
+            LONG | {"safe": {"prompt": "a", "response": ""}},
+            r"pairs\.jsonl:2: safe: 'response' must be a non-empty text",
+        ),
         (LONG | {"unsafe": {"prompt": "a", "image": "gone.png"}}, r"pairs\.jsonl:2: unsafe: image .* does not exist"),
     ],
 )
@@ -82,5 +85,7 @@ def test_a_short_line_may_have_no_image(tmp_path: Path) -> None:
     bare = {name: value for name, value in SHORT.items() if name != "image"}
     assert read(tmp_path / "p.jsonl", bare) == read(tmp_path / "p.jsonl", SHORT)
     for name in ("img", "Image", "image_path", "picture", "photos"):
-        with pytest.raises(UserError, match=rf"p\.jsonl:1 has no 'image' but {name!r}: call it image, or leave it out"):
+        with pytest.raises(
+            UserError, match=rf"p\.jsonl:1 has {name!r} instead of 'image': rename it to image, or remove it"
+        ):
             read(tmp_path / "p.jsonl", bare | {name: "a.png"})

@@ -102,7 +102,9 @@ def test_bad_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no pairs file .*none\.csv: give pairs\.path=FILE"):
         list(requests.rows(tmp_path / "none.csv", {}))
     (tmp_path / "r.csv").write_text("name,kind\na,b\n")
-    with pytest.raises(UserError, match=r"r\.csv, line 2: no request; it needs one of request, .* and has name, kind"):
+    with pytest.raises(
+        UserError, match=r"r\.csv, line 2: not a request; it needs one of request, .* and has name, kind"
+    ):
         list(requests.rows(tmp_path / "r.csv", {}))
     (tmp_path / "r.jsonl").write_text('{"prompt": " "}\n')
     with pytest.raises(UserError, match=r"r\.jsonl:1: 'prompt' must be a text"):

@@ -51,8 +51,8 @@ def test_a_models_setting_is_for_those_that_have_it(capsys):
     [
         (["pokket"], [], "unknown model 'pokket': did you mean 'pocket'"),
         (["folder"], [], "unknown model 'folder'"),
-        (["pocket", "pocket=/x"], [], "two models are called 'pocket'"),
-        (["../x=/x"], [], "'../x' is no name"),
+        (["pocket", "pocket=/x"], [], "two models have the name 'pocket'"),
+        (["../x=/x"], [], "'../x' is not a valid name"),
         (["x="], [], "'x=' names no folder"),
         (["pocket"], ["model.path=/x"], "takes its models as models="),
         (["pocket"], ["model=gpt-4o"], "takes its models as models="),

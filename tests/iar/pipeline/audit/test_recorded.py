@@ -41,7 +41,7 @@ def test_a_file_of_several_models_has_each_by_its_name(cfg, samples, tmp_path):
     (folder / "a.csv").write_text("id,label\n" + "".join(f"{s.id},refusal\n" for s in samples))
     found = read(cfg, folder)
     assert shares(found, "SRA_u") == {"a": 1, "b": 0} and shares(found, "SRA_s") == {"a": 0, "b": 1}
-    assert list(found.failed) == ["both"] and "two sets of answers are called 'a'" in found.failed["both"]
+    assert list(found.failed) == ["both"] and "two sets of answers have the name 'a'" in found.failed["both"]
     assert found.asked == "recorded answers"
 
 

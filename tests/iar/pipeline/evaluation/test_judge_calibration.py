@@ -119,7 +119,7 @@ def test_the_folder_is_named_after_judge_and_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (("q", "a", "answr", "", "", ""), "line 2: 'answr' is no label"),
+        (("q", "a", "answr", "", "", ""), "line 2: unknown label 'answr'"),
         (("q", "a", "answer", "", "harmless", ""), "line 2: unknown reference 'harmless': one of: safe, unsafe"),
         (("q", "a", "answer", "all", "", ""), "line 2: a category cannot be called 'all'"),
         (("q", "a", "", "", "", ""), "no labelled answer in .*bad.csv"),
@@ -136,7 +136,7 @@ def test_files_that_cannot_be_used(tmp_path):
     with pytest.raises(UserError, match="which answer is labelled"):
         judge_calibration.read([table(tmp_path / "x.csv", ("q", "answer"), head=("query", "label"))])
     (tmp_path / "b").mkdir()
-    with pytest.raises(UserError, match="two files are called alike"):
+    with pytest.raises(UserError, match="two files have the same name"):
         judge_calibration.read([table(folder / "a.csv", *ROWS) for folder in (tmp_path, tmp_path / "b")])
 
 

@@ -111,8 +111,8 @@ def test_nothing_is_read_where_nothing_has_a_budget(found):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        ([], "measured on benign prompts and there are none"),
-        (["nowhere.jsonl"], "no benign prompts nowhere.jsonl.*kl_prompts.paths="),
+        ([], "needs benign prompts, and none are given"),
+        (["nowhere.jsonl"], "benign prompts, but nowhere.jsonl does not exist.*kl_prompts.paths="),
         (["unsafe.jsonl"], "no safe sides in unsafe.jsonl"),
     ],
 )
@@ -124,7 +124,7 @@ def test_prompts_that_are_none(cfg, paths, message, tmp_path, monkeypatch):
 
 
 def test_bad_budgets_and_missing_vectors(tiny, cfg, found):
-    with pytest.raises(UserError, match=r"kl=-1\.0 is no budget: give nats above 0"):
+    with pytest.raises(UserError, match=r"kl=-1\.0 must be a number of nats above 0"):
         kl_strength.resolve(cfg, tiny, [replace(LOW, kl=-1.0)], found)
     with pytest.raises(UserError, match="needs vectors other-mms-mean"):
         kl_strength.resolve(cfg, tiny, [replace(LOW, pairs="other")], found)

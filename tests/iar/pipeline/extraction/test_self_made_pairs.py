@@ -163,15 +163,15 @@ def test_pairs_of_another_model_judge_or_setting_are_refused(
         ({"samples": 3}, "samples: 2 there, 3 now"),
         ({"requests": Requests(path=str(path), format="manifest")}, "ids: .*requests: "),
     ):
-        with pytest.raises(UserError, match=rf"made otherwise \({message}.*pairs\.path=OTHER/pairs\.jsonl"):
+        with pytest.raises(UserError, match=rf"made with other settings \({message}.*pairs\.path=OTHER/pairs\.jsonl"):
             self_made_pairs.ensure(settings("self_made", **changes), tiny)
-    with pytest.raises(UserError, match=r"made otherwise \(model: .*; model_id: .* there, 'other' now"):
+    with pytest.raises(UserError, match=r"made with other settings \(model: .*; model_id: .* there, 'other' now"):
         self_made_pairs.ensure(settings("self_made"), replace(tiny, id="other"))
     with pytest.raises(UserError, match="kind: 'self_made' there, 'behaviour' now"):
         self_made_pairs.ensure(settings("behaviour", path=str(path)), tiny)
     now = self_made_pairs._JUDGE
     monkeypatch.setattr(self_made_pairs, "_JUDGE", "rules@next")
-    with pytest.raises(UserError, match=rf"made otherwise \(judge: '{now}' there, 'rules@next' now\)"):
+    with pytest.raises(UserError, match=rf"made with other settings \(judge: '{now}' there, 'rules@next' now\)"):
         self_made_pairs.ensure(settings("self_made"), tiny)
     assert len(scripted) == 16
     path.unlink()  # then all answers are judged again, and none is asked again

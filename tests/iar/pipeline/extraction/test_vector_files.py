@@ -77,7 +77,7 @@ def test_parts_make_the_whole(compose, tiny, pocket_data, tiny_vectors, tmp_path
     merged, whole = partial.merge(files), vectors.read(tiny_vectors / "multi_response-mms-mean.safetensors", tiny)
     assert (merged.vectors - whole.vectors).abs().max() < 1e-5 * whole.vectors.abs().max()
     for shard in ("3/3", "a/b", "1"):
-        with pytest.raises(UserError, match=f"shard={shard} is no part of a whole: the first of four is shard=0/4"):
+        with pytest.raises(UserError, match=f"shard={shard} is invalid: the first of four parts is shard=0/4"):
             vector_files.extract_part(cfg, tiny, [MEAN], shard)
 
 

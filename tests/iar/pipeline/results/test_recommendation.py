@@ -151,7 +151,7 @@ def test_a_margin_turns_away_what_keeps_to_the_limits_by_luck(sweep, capsys):
     recommendation_text.show(sure)
     assert "each in 95 % of the draws" in " ".join(capsys.readouterr().err.split())
     assert recommendation_text.content(sure)["limits"]["sure"] == 0.95
-    with pytest.raises(UserError, match="--sure 100 is no percentage below 100"):
+    with pytest.raises(UserError, match="--sure 100 must be a percentage from 0 to below 100"):
         recommend(folder, sure=100)
 
 
@@ -187,9 +187,9 @@ def test_what_cannot_be_chosen_from(folder, tmp_path):
     for options, message in (
         ({"method": "rotation"}, "holds no configuration of method 'rotation'.*iar"),
         ({"method": "gatd"}, "unknown method 'gatd'.*gated"),
-        ({"most": -1}, "--most -1 is no number of points"),
-        ({"most": float("nan")}, "--most nan is no number of points"),
-        ({"sra_s_at_least": 970}, "--sra-s-at-least 970 is no percentage"),
+        ({"most": -1}, "--most -1 must be a number from 0 to 100"),
+        ({"most": float("nan")}, "--most nan must be a number from 0 to 100"),
+        ({"sra_s_at_least": 970}, "--sra-s-at-least 970 must be a percentage"),
     ):
         with pytest.raises(UserError, match=message):
             recommend(folder, **options)
@@ -200,10 +200,10 @@ def test_what_cannot_be_chosen_from(folder, tmp_path):
 @pytest.mark.parametrize(
     ("shares", "arguments", "message"),
     [
-        ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["split=test"], "was asked on the test split"),
-        ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["benchmark=pope"], "holds no SRA_u, which is what is chosen by"),
+        ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["split=test"], "was run on the test split"),
+        ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["benchmark=pope"], "holds no SRA_u, which the choice is based on"),
         ({WEAK: MADE[WEAK]}, [], "has no baseline"),
-        ({NONE: MADE[NONE], RANDOM: MADE[RANDOM]}, [], "nothing to choose from but the baseline and controls"),
+        ({NONE: MADE[NONE], RANDOM: MADE[RANDOM]}, [], "holds only the baseline and controls"),
     ],
 )
 def test_runs_that_say_nothing(sweep, shares, arguments, message):
