@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
@@ -155,7 +156,7 @@ def clustered(
 def codes(names: Names) -> np.ndarray:
     """Names as integers from 0, without a gap; an array of integers is faster than one of names."""
     if not (isinstance(names, np.ndarray) and names.dtype.kind in "iu"):
-        names = np.asarray([str(name) for name in names])
+        return pd.factorize(np.array(list(map(str, names)), dtype=object), sort=True)[0]
     return np.unique(names, return_inverse=True)[1]
 
 

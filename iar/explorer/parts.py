@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iar.records import text_file
+
 SUFFIX = ".js"
 _NAME = re.compile(r"[a-z]+[0-9]*")  # of a part; our own files, and no others, are removed when a page is written anew
 
@@ -67,7 +69,5 @@ def write(folder: Path, token: str, parts: Iterable[Part]) -> list[Path]:
     if files:
         folder.mkdir(parents=True, exist_ok=True)
     for file, part in files.items():
-        partial = file.with_suffix(".partial")
-        partial.write_text(f'iarPart("{token}","{part.name}","{part.packed}");\n', encoding="ascii")
-        partial.replace(file)
+        text_file.write(file, f'iarPart("{token}","{part.name}","{part.packed}");\n')
     return list(files)

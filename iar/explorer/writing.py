@@ -15,6 +15,7 @@ from iar.explorer.parts import Part
 from iar.explorer.questions import asked
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
+from iar.records import text_file
 from iar.stats import frontier_points
 from iar.terminal.console import console
 
@@ -139,9 +140,8 @@ def _written(file: Path, facts: Mapping[str, Any], packed: Sequence[Part], limit
         file.parent.mkdir(parents=True, exist_ok=True)
         files = parts.write(folder, token, beside)
         text = page.render(facts, token, inside, folder.name if files else "")
-        partial = file.with_name(f"{file.name}.partial")
-        partial.write_bytes(text)
-        partial.replace(file)
+        with text_file.replacing(file) as partial:
+            partial.write_bytes(text)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror or error}; choose another place (--out FILE)") from error
     return [file, *([folder] if files else [])]

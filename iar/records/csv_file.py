@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.inert import cell, uncell
+from iar.records import text_file
 
 NUMBERS = ("value", "low", "high", "n", "n_scored", "difference", "p", "p_holm", "front_share", "hypervolume")
 """Columns that hold numbers in whichever table they stand."""
@@ -24,11 +25,9 @@ def write(file: Path, table: pd.DataFrame, digits: str = "%.6f") -> Path:
         digits: How numbers with fractions are written.
 
     Raises:
-        OSError: The file cannot be written.
+        UserError: The file cannot be written; what was there is untouched.
     """
-    partial = file.with_suffix(".partial")
-    partial.write_text(text(table, digits), encoding="utf-8", newline="")
-    return partial.replace(file)
+    return text_file.write(file, text(table, digits))
 
 
 def text(table: pd.DataFrame, digits: str = "%.6f") -> str:

@@ -4,6 +4,8 @@ A line is complete once its closing newline is on disk. After a power cut or ``k
 reading leaves it out, the next append cuts it off, and ``Log.torn`` says so. A broken line anywhere else means that
 something other than this module wrote the file, and is an error that names file and line. A line that cannot be written
 (a full disk) is taken back. Several processes may append to one file: each holds it for the time of one line.
+
+What is read is kept: reading again takes the lines that have come since, and all of a file that is another by now.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmark.untrusted import parse_json
 from iar.errors import UserError
 
+TAIL = 256  # bytes by which a file is known again
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError: no room for more
 
 
@@ -35,15 +39,16 @@ class Log:
         self.path = Path(path)
         self.torn: str | None = None
         self._file: BinaryIO | None = None
+        self._kept = _Kept()
 
     def read(self) -> list[dict[str, Any]]:
-        """All complete records in the order they were written; an absent file holds none.
+        """All complete records in the order they were written; an absent file holds none. They are not to be changed.
 
         Raises:
             UserError: The file cannot be read, or a line before the last is not a JSON object.
         """
         records, _ = self._scan()
-        return records
+        return list(records)
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record and hand it to the operating system before returning.
@@ -102,7 +107,7 @@ class Log:
             size = self.path.stat().st_size
             if size > end:
                 file.truncate(end)
-            elif size and not self.path.read_bytes().endswith(b"\n"):
+            elif size and not _ends(self.path, b"\n"):
                 _write(file, b"\n")  # a complete object that lost only its newline
         return file
 
@@ -110,29 +115,63 @@ class Log:
         """The complete records, and the byte offset behind the last of them."""
         self.torn = None
         try:
-            content = self.path.read_bytes()
+            with open(self.path, "rb") as file:
+                kept = self._kept = self._kept.still(file)
+                file.seek(kept.end)
+                content = file.read()
         except FileNotFoundError:
+            self._kept = _Kept()
             return [], 0
         except OSError as error:
             raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
-        records: list[dict[str, Any]] = []
         start = 0
-        for number, raw in enumerate(content.split(b"\n"), 1):
+        for number, raw in enumerate(content.split(b"\n") if content else (), kept.lines + 1):
             stop = min(start + len(raw) + 1, len(content))
             if raw.strip():
                 record = _parse(raw)
                 if record is not None:
-                    records.append(record)
+                    kept.records.append(record)
                 elif content[stop:].strip():
+                    self._kept = _Kept()
                     raise UserError(
                         f"{self.path}:{number}: not a JSON object ({raw[:40].decode('utf-8', 'replace')!r}); "
                         "delete that line; its work is then done again"
                     )
                 else:
                     self.torn = raw.decode("utf-8", "replace")
-                    return records, start
+                    stop = start
+            kept.take(content[start:stop])
             start = stop
-        return records, start
+        return kept.records, kept.end
+
+
+@dataclass
+class _Kept:
+    """What was read of a file, up to which byte, and how that ended."""
+
+    file: tuple[int, int] = (0, 0)
+    time: int = 0
+    end: int = 0
+    lines: int = 0
+    tail: bytes = b""
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    def still(self, file: BinaryIO) -> _Kept:
+        """Itself, where the file holds that and nothing more or something behind it; else nothing."""
+        status = os.fstat(file.fileno())
+        same = (status.st_dev, status.st_ino) == self.file
+        if same and (status.st_size > self.end or status.st_mtime_ns == self.time):
+            file.seek(max(0, self.end - len(self.tail)))
+            if file.read(len(self.tail)) == self.tail:
+                self.time = status.st_mtime_ns
+                return self
+        return _Kept((status.st_dev, status.st_ino), status.st_mtime_ns)
+
+    def take(self, line: bytes) -> None:
+        """A line more, or what there is of it."""
+        self.end += len(line)
+        self.lines += line.endswith(b"\n")
+        self.tail = (self.tail + line)[-TAIL:]
 
 
 @contextmanager
@@ -162,6 +201,12 @@ def _write(file: BinaryIO, line: bytes) -> None:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.truncate(end)
         raise
+
+
+def _ends(path: Path, with_: bytes) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-len(with_), os.SEEK_END)
+        return file.read() == with_
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

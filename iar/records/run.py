@@ -34,6 +34,7 @@ class Run:
     definition: dict[str, Any]
     resumed: bool
     _lock: FileLock | None = field(default=None, repr=False, compare=False)
+    _logs: dict[str, Log] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: str | Path, definition: Mapping[str, Any]) -> Run:
@@ -86,13 +87,13 @@ class Run:
 
     def redefined(self, **changes: Any) -> Run:
         """The same run with parts of its definition replaced, on disk too: what was computed again in another way."""
-        run = Run(self.path, self.definition | changes, True, self._lock)
+        run = Run(self.path, self.definition | changes, True, self._lock, self._logs)
         _write(run.path / DEFINITION, run.definition)
         return run
 
     def log(self, name: str) -> Log:
-        """The folder's log of that name, e.g. ``run.log("generations")`` is ``generations.jsonl``."""
-        return Log(self.path / f"{name}.jsonl")
+        """The folder's log of that name, e.g. ``run.log("generations")`` is ``generations.jsonl``; read once a run."""
+        return self._logs.setdefault(name, Log(self.path / f"{name}.jsonl"))
 
 
 def _write(file: Path, definition: Mapping[str, Any]) -> None:

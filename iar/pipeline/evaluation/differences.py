@@ -19,8 +19,6 @@ from iar.records import csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences, frontier_points, hypervolumes, resample
 
-FORMAT = "%.6g"  # p-values are small
-
 
 def write(
     folder: Path, outcomes: pd.DataFrame, scores: pd.DataFrame, configurations: Sequence[Configuration]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pandas as pd
@@ -113,10 +114,13 @@ class FinishedRun:
 
     def _latest(self, name: str) -> dict[Place, Record]:
         log = self.run.log(name)
-        try:
-            return {(r["benchmark"], r["sample"], r["configuration"]): r for r in log.read()}
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{log.path} is damaged: a record has no {error}; use a copy of the run") from error
+        found: dict[Place, Record] = {}
+        for number, record in enumerate(log.read(), 1):
+            place = (record.get("benchmark"), record.get("sample"), record.get("configuration"))
+            if not all(isinstance(part, str) for part in place) or not isinstance(record.get("label"), (str, NoneType)):
+                raise UserError(f"{log.path} is damaged: record {number} is none of {name}; use a copy of the run")
+            found[place] = record  # type: ignore[index]
+        return found
 
     @cached_property
     def scores(self) -> pd.DataFrame:

@@ -33,11 +33,21 @@ _Place = tuple[str, ...]
 
 
 class _Answer(NamedTuple):
-    """An answer of a run: its record's head, and its verdict, or what a judge has to read for one."""
+    """An answer of a run: its place, how it was asked, and its record."""
 
-    head: dict[str, Any]
-    verdict: Verdict | None
-    item: Item
+    place: _Place
+    protocol: Protocol
+    sample: Sample
+    record: Mapping[str, Any]
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """With what its verdict's record begins."""
+        return dict(zip(COLUMNS, self.place, strict=True)) | {"protocol": self.protocol.id}
+
+    @property
+    def item(self) -> Item:
+        return _item(self.protocol, self.sample, self.record)
 
 
 def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdicts") -> None:
@@ -53,16 +63,18 @@ def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdict
     answers = _answers(run, asked)
     with run.log(name) as log:
         found = {_place(record): record for record in log.read()}
-        open_ = [a for a in answers if _open(found.get(_place(a.head)))]
-        waiting = [answer for answer in open_ if answer.verdict is None]
-        for answer in open_:
-            if answer.verdict is not None:
-                log.append(answer.head | asdict(answer.verdict))
+        waiting, parse = [], _Parser()
+        for answer in answers:
+            if _open(found.get(answer.place)):
+                if (verdict := parse(answer)) is None:
+                    waiting.append(answer)
+                else:
+                    log.append(answer.head | vars(verdict))
         for index, verdict in by.judge([answer.item for answer in waiting]):
-            record = waiting[index].head | asdict(verdict)
+            record = waiting[index].head | vars(verdict)
             if found.get(_place(record)) != record:  # it failed in the same way again
                 log.append(record)
-    _order(run.path / f"{name}.jsonl", [_place(answer.head) for answer in answers])
+    _order(run.log(name), [answer.place for answer in answers])
     _write_agreement(run, by, name)
 
 
@@ -121,7 +133,8 @@ def to_judge(folder: Path) -> list[Item]:
     answers = _answers(found.run, found.asked)
     if not answers:
         raise _nothing(folder)
-    return [answer.item for answer in answers if answer.verdict is None]
+    parse = _Parser()
+    return [answer.item for answer in answers if parse(answer) is None]
 
 
 def toxicity(verdict: Mapping[str, Any] | None, category: str) -> list[Outcome]:
@@ -150,9 +163,24 @@ def _answers(run: Run, asked: Mapping[str, Loaded]) -> list[_Answer]:
         sample = samples.get((record["benchmark"], record["sample"]))
         if sample is not None and place not in answers:
             protocol = protocols[sample.benchmark]
-            head = dict(zip(COLUMNS, place, strict=True)) | {"protocol": protocol.id}
-            answers[place] = _Answer(head, _parsed(protocol, sample, record), _item(protocol, sample, record))
+            answers[place] = _Answer(place, protocol, sample, record)
     return list(answers.values())
+
+
+class _Parser:
+    """`_parsed`, once for each text that a sample was answered with."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], Verdict | None] = {}
+
+    def __call__(self, answer: _Answer) -> Verdict | None:
+        if answer.record["error"] or answer.protocol.parse is None:
+            return _parsed(answer.protocol, answer.sample, answer.record)
+        said = scored_text(answer.record["configuration"], answer.record["answer"])
+        key = (answer.protocol.id, answer.sample.id, said)
+        if key not in self._known:
+            self._known[key] = _parsed(answer.protocol, answer.sample, answer.record)
+        return self._known[key]
 
 
 def _open(record: Mapping[str, Any] | None) -> bool:
@@ -187,10 +215,9 @@ def _item(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Item
     )
 
 
-def _order(file: Path, places: Sequence[_Place]) -> None:
+def _order(log: records.Log, places: Sequence[_Place]) -> None:
     """The verdicts in the answers' order and the latest of each answer, so that the same answers give the same file
     however many judges were asked at once."""
-    log = records.Log(file)
     rank = {place: index for index, place in enumerate(places)}
     latest = {_place(record): record for record in log.read()}
     log.rewrite(sorted(latest.values(), key=lambda record: rank.get(_place(record), -1)))

@@ -31,7 +31,7 @@ from iar.generation import Answering
 from iar.judges.judge import Judge
 from iar.pipeline.evaluation import judge, outcomes, prompts
 from iar.pipeline.experiment.settings import Scoring
-from iar.records import Run
+from iar.records import Run, text_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences
 from iar.terminal.console import console
@@ -159,9 +159,7 @@ def take_over(folder: Path, parts: Sequence[Path]) -> None:
 
 
 def _write(folder: Path, floor: NoiseFloor) -> None:
-    partial = (folder / FILE).with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(floor), indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / FILE)
+    text_file.write(folder / FILE, json.dumps(asdict(floor), indent=1) + "\n")
 
 
 def _spread(samples: Sequence[Sample]) -> list[Sample]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ from omegaconf import OmegaConf
 
 import benchmark
 from benchmark.protocol import Protocol
-from benchmark.sample import Loaded
+from benchmark.sample import Loaded, Sample
 from iar import records
 from iar.errors import UserError
 from iar.generation import Answering
 from iar.judges import factory
 from iar.pipeline.evaluation import differences, engines, generate, judge, noise_floor, outcomes, prompts, unscored
-from iar.pipeline.evaluation.finished_run import FinishedRun
+from iar.pipeline.evaluation.finished_run import FinishedRun, Record
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Scoring
 from iar.prompting import cot
@@ -151,17 +151,18 @@ def collect(run: FinishedRun, configurations: Sequence[Configuration] | None = N
     Args:
         configurations: Of the run; None: all.
     """
-    rows: list[dict[str, Any]] = []
-    for configuration in run.configurations if configurations is None else configurations:
-        name = configuration.name
+    names = [c.name for c in (run.configurations if configurations is None else configurations)]
+    return outcomes.table(_entries(run, names))
+
+
+def _entries(run: FinishedRun, names: Sequence[str]) -> Iterator[tuple[str, Protocol, Sample, Record | None]]:
+    for name in names:
         for protocol, loaded in _protocols(run.asked):
             for sample in loaded.samples:
-                verdict = run.verdicts.get((protocol.benchmark, sample.id, name))
-                rows.extend(outcomes.rows(name, protocol, sample, verdict))
+                yield name, protocol, sample, run.verdicts.get((protocol.benchmark, sample.id, name))
             for item in loaded.unasked:
                 if item.sample is not None:
-                    rows.extend(outcomes.rows(name, protocol, item.sample, None))
-    return pd.DataFrame(rows)
+                    yield name, protocol, item.sample, None
 
 
 def _lengths(run: FinishedRun) -> pd.DataFrame:
@@ -170,20 +171,20 @@ def _lengths(run: FinishedRun) -> pd.DataFrame:
     In the order of the configurations, whatever that of the log.
     """
     rows: list[dict[str, Any]] = []
-    for configuration in run.configurations:
+    for steering in [configuration.name for configuration in run.configurations]:
         for protocol, loaded in _protocols(run.asked):
             name = protocol.benchmark
-            found = [run.generations.get((name, sample.id, configuration.name)) for sample in loaded.samples]
+            found = [run.generations.get((name, sample.id, steering)) for sample in loaded.samples]
             answers = [record for record in found if record and not record["error"]]
             means = {"tokens": [record["tokens"] for record in answers]}
             # A run may be older than the field, and an endpoint may not tell.
             prompt_tokens = [record.get("prompt_tokens") for record in answers]
             if any(tokens is not None for tokens in prompt_tokens):
                 means["prompt_tokens"] = [tokens for tokens in prompt_tokens if tokens is not None]
-            if cot.reasons(configuration.name):
+            if cot.reasons(steering):
                 means["no_final"] = [float(cot.final_answer(record["answer"]) is None) for record in answers]
             for metric, values in means.items():
-                row = {"configuration": configuration.name, "benchmark": name, "category": "all", "metric": metric}
+                row = {"configuration": steering, "benchmark": name, "category": "all", "metric": metric}
                 mean = sum(values) / len(values) if values else math.nan
                 rows.append(row | {"n": len(found), "n_scored": len(values), "value": mean})
     return pd.DataFrame(rows).assign(low=math.nan, high=math.nan)

@@ -28,15 +28,16 @@ MANY = 0.05
 def rows(run: FinishedRun) -> pd.DataFrame:
     """Rows of scores.csv: configuration, benchmark, category "all", metric, n and n_scored (samples), value (share)."""
     lines: list[dict[str, Any]] = []
-    for configuration in run.configurations:
+    counts = _Counts()
+    for configuration in [configuration.name for configuration in run.configurations]:
         for protocol, loaded in ((benchmark.protocol(name), loaded) for name, loaded in run.asked.items()):
             reasons: Counter[str] = Counter()
             for sample in loaded.samples:
-                verdict = run.verdicts.get((protocol.benchmark, sample.id, configuration.name))
-                reasons[_reason(protocol, sample, verdict)] += 1
+                verdict = run.verdicts.get((protocol.benchmark, sample.id, configuration))
+                reasons[_reason(verdict, counts(protocol, sample, verdict))] += 1
             reasons["not asked"] += sum(item.sample is not None for item in loaded.unasked)
             n = sum(reasons.values())
-            names = {"configuration": configuration.name, "benchmark": protocol.benchmark, "category": "all"}
+            names = {"configuration": configuration, "benchmark": protocol.benchmark, "category": "all"}
             for reason, count in sorted(reasons.items()):
                 if reason and count:
                     lines.append(names | {"metric": PREFIX + reason, "n": n, "n_scored": n, "value": count / n})
@@ -44,11 +45,26 @@ def rows(run: FinishedRun) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns).assign(low=math.nan, high=math.nan)
 
 
-def _reason(protocol: Protocol, sample: Sample, verdict: Mapping[str, Any] | None) -> str:
+class _Counts:
+    """Whether a protocol counts a verdict; asked once for each label of a sample."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, Any], bool] = {}
+
+    def __call__(self, protocol: Protocol, sample: Sample, verdict: Mapping[str, Any] | None) -> bool:
+        if verdict is None or verdict["judge"] == "none":
+            return False
+        key = (protocol.id, sample.id, verdict["label"])
+        if key not in self._known:
+            self._known[key] = bool(protocol.outcomes(sample, verdict["label"]))
+        return self._known[key]
+
+
+def _reason(verdict: Mapping[str, Any] | None, counted: bool) -> str:
     """Why a sample has no score, "" if it has one: what a protocol counts although it has no label is scored."""
     if verdict is None:
         return "no verdict"
-    if verdict["judge"] != "none" and protocol.outcomes(sample, verdict["label"]):
+    if counted:
         return ""
     return str(verdict.get("failure") or "no answer")
 

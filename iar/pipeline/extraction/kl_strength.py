@@ -25,6 +25,7 @@ from iar.pairs.row import Side
 from iar.pipeline.experiment.settings import Scoring
 from iar.pipeline.extraction import vector_files
 from iar.prompting import Turn
+from iar.records import text_file
 from iar.revision.configuration import Configuration
 from iar.revision.direction import directions
 from iar.terminal.console import console
@@ -179,9 +180,7 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(file)
+        text_file.write(file, json.dumps(content, indent=2, sort_keys=True) + "\n")
     except OSError as error:
         raise UserError(
             f"cannot write {file}: {error.strerror or error}; choose another folder (vectors=DIR)"

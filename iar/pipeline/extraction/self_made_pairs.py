@@ -30,6 +30,7 @@ from iar.judges import rules
 from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example, sources
 from iar.pipeline.experiment.settings import Settings
+from iar.records import text_file
 from iar.records.run import DEFINITION
 from iar.revision import Configuration
 from iar.terminal.console import bars, console
@@ -208,9 +209,7 @@ def _behaviour(requests: Iterable[Example], answers: _Answers, folder: Path) -> 
 
 def _write(file: Path, text: str) -> None:
     """Renamed into place, so that a kill never leaves half a file."""
-    partial = file.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
+    text_file.write(file, text)
 
 
 def _relative(image: Path | None, folder: Path) -> str | None:

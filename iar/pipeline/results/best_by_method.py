@@ -14,7 +14,7 @@ import pandas as pd
 
 from iar.pipeline.results import markup
 from iar.plots import hypervolume, wording
-from iar.records import csv_file
+from iar.records import csv_file, text_file
 from iar.stats import recommend
 
 STEM = "by_method"
@@ -71,13 +71,7 @@ def write(folder: Path, found: pd.DataFrame) -> list[Path]:
         "md": f"{markup.markdown(title, rows)}\n\n{NOTE}\n",
         "tex": f"% needs booktabs and graphicx\n{markup.table(title, rows, caption, 'tab:iar-by-method')}\n",
     }
-    files = []
-    for suffix, text in texts.items():
-        files.append(folder / f"{STEM}.{suffix}")
-        partial = folder / f"{STEM}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(files[-1])
-    return files
+    return [text_file.write(folder / f"{STEM}.{suffix}", text) for suffix, text in texts.items()]
 
 
 def _cells(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

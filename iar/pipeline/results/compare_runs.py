@@ -43,7 +43,6 @@ COLUMNS = [
 ]
 LABELS = ["configuration", "against", "benchmark", "label_a", "label_b", "n"]
 UNSCORED = "unscored"
-FORMAT = "%.6g"  # p-values are small
 _SIDES = ("A", "B")
 _Question = tuple[str, str]  # benchmark, sample
 _Records = dict[str, dict[_Question, tuple[str, str]]]  # configuration -> question -> answer, label

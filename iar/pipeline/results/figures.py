@@ -21,8 +21,6 @@ from iar.records import csv_file
 from iar.stats import frontier_points
 from iar.terminal.console import console
 
-FORMAT = "%.6g"
-
 
 def draw(run: FinishedRun, title: str = "") -> list[Path]:
     """Draw what the run has scores for; of a frontier that cannot be drawn it is said why.
@@ -61,7 +59,7 @@ def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | No
         console.print(f"no figure: {error}")
         return
     if areas is None:  # else frontier.csv came with it, and knows how sure the front is
-        yield _write(folder / "frontier.csv", points)
+        yield csv_file.write(folder / "frontier.csv", points, FORMAT)
     else:
         yield folder / "frontier.csv"
         yield from best_by_method.write(folder, best_by_method.table(points, areas, run.split))
@@ -72,11 +70,4 @@ def _dumbbells(table: pd.DataFrame, title: str, chosen: str) -> Callable[[Path],
 
 
 def _drawn(stem: Path, table: pd.DataFrame, draw_it: Callable[[Path], list[Path]]) -> list[Path]:
-    return [*draw_it(stem), _write(stem.with_suffix(".csv"), table)]
-
-
-def _write(file: Path, table: pd.DataFrame) -> Path:
-    try:
-        return csv_file.write(file, table, FORMAT)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror or error}; choose a writable folder") from error
+    return [*draw_it(stem), csv_file.write(stem.with_suffix(".csv"), table, FORMAT)]

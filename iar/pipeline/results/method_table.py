@@ -18,7 +18,7 @@ from rich.table import Table
 from iar.pipeline.evaluation import unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup, random_controls, sweep_table
-from iar.records import csv_file
+from iar.records import csv_file, text_file
 from iar.terminal.console import console
 
 FILES = ("methods.csv", "methods.md", "methods.tex")
@@ -45,13 +45,9 @@ class Report(NamedTuple):
 
 def write(run: FinishedRun) -> list[Path]:
     """The three files of a run folder, from its scores, differences.csv and timings.csv."""
-    files = [run.path / name for name in FILES]
     texts = (csv_file.text(_wide(run), "%.6g"), markdown(run), tex(run))
-    for file, text in zip(files, texts, strict=True):
-        partial = file.with_suffix(".partial")
-        partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-        partial.replace(file)
-    return files
+    named = zip(FILES, texts, strict=True)
+    return [text_file.write(run.path / name, text.rstrip("\n") + "\n") for name, text in named]
 
 
 def refresh(run: FinishedRun) -> None:

@@ -21,7 +21,7 @@ from iar.errors import UserError
 from iar.pipeline.evaluation import score
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup
-from iar.records import csv_file
+from iar.records import csv_file, text_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences, summarise
 
@@ -234,7 +234,7 @@ def write(folder: Path, by: str, text: str, found: Stress) -> list[Path]:
         (f"stress-{by}.md", text),
     ):
         files.append(folder / name)
-        files[-1].write_text(content, encoding="utf-8")
+        text_file.write(files[-1], content)
     return files
 
 

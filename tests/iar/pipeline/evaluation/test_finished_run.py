@@ -68,7 +68,7 @@ def test_what_is_missing_or_damaged_is_named(run, tmp_path):
         _ = FinishedRun.at(run.path).settings
     with run.run.log("generations") as log:
         log.append({"benchmark": "pope", "configuration": "none"})
-    with pytest.raises(UserError, match=r"generations\.jsonl is damaged: a record has no 'sample'"):
+    with pytest.raises(UserError, match=r"generations\.jsonl is damaged: record 1 is none of generations"):
         _ = run.generations
 
 
