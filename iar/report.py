@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   python -m iar.report runs/sweep-3f1c9a02 --markdown           the scores with 95 % intervals, to paste
   python -m iar.report RUN_DIR --data DIR --out look.html       the questions and images are in DIR now
   python -m iar.report runs/before runs/after                   two runs, with paired differences
+  python -m iar.report RUN_DIR --sample random/12 --configuration iar-L14-x1.5    one answer, from question to score
 """
 
 
@@ -21,6 +22,10 @@ def main() -> None:
     with cli.reported():
         if len(args.runs) > 2:
             raise UserError(f"{len(args.runs)} runs given: one is reported, two are compared")
+        if args.configuration is not None and args.sample is None:
+            raise UserError("--configuration belongs to --sample ID")
+        if args.sample is not None and len(args.runs) == 2:
+            raise UserError("--sample shows an answer of one run")
         if len(args.runs) == 2:
             from iar.pipeline.results import compare_runs
 
@@ -35,6 +40,11 @@ def _report(args: argparse.Namespace) -> None:
     from iar.pipeline.results import figures, method_table, sweep_table
 
     run = FinishedRun.scored(args.runs[0])
+    if args.sample is not None:
+        from iar.pipeline.results import sample_trace
+
+        print(sample_trace.trace(run, args.sample, args.configuration))
+        return
     compared = (run.path / method_table.FILES[0]).is_file()  # by iar.evaluate
     if args.markdown:
         shown = method_table.markdown(run) if compared else None
@@ -66,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     add("runs", type=Path, nargs="+", metavar="RUN_DIR", help="what iar.sweep or iar.evaluate wrote; two are compared")
     add("--title", default="", help="title of the figures and of the page")
     add("--markdown", action="store_true", help="only print the scores with 95 %% intervals as Markdown")
+    add(
+        "--sample",
+        metavar="ID",
+        help="only print one answer's way: question, prompt, settings, answer, verdict, scores",
+    )
+    add("--configuration", metavar="NAME", help="whose answer --sample shows (none)")
     add("--out", type=Path, metavar="FILE", help="the page (RUN_DIR/report.html), or the table of two runs")
     add("--data", type=Path, metavar="DIR", help="folder of the run's questions and images, where they were moved")
     add("--no-images", dest="images", action="store_false", help="a page without pictures")

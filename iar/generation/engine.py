@@ -193,6 +193,14 @@ class Engine:
                         said = self.compose(sample, configuration)
                         self._ask(row, routing.unsteered(configuration), said, max_new_tokens, rows, added)
 
+    def rendered(self, conversation: Conversation) -> str:
+        """A conversation as the model's chat template writes it.
+
+        Raises:
+            UserError: As `iar.models.chat.converse`.
+        """
+        return chat.converse(self.loaded, conversation)
+
     def plainly(self, batch_size: int) -> Engine:
         """The same model and settings with nothing shared, in batches of so many rows."""
         other = copy(self)

@@ -22,6 +22,11 @@ def test_draws_the_same_again_from_the_files(small, command, tmp_path):
     table = command("report", "r", "--markdown")
     assert table.code == 0 and table.out.startswith("| configuration | SRA_s |") and table.out.count("\n") == 15
     assert table.out.endswith("\n\nvscbench/full@2, pope/official-9000@2, scienceqa/llava-full@3\n")
+    one = command("report", "r", "--sample", "pope/random/1", "--configuration", "iar-L2-x1.5")
+    assert one.code == 0 and "\nPROMPT\n" in one.out and "Is there" in one.out and "pope, all, accuracy: " in one.out
+    assert "not recorded" not in one.out
+    wrong = command("report", "r", "--sample", "random/1000")
+    assert wrong.code == 2 and wrong.err.count("\n") == 1 and "random/" in wrong.err
     titled = command("report", "r", "--title", "another")
     assert titled.code == 0 and (tmp_path / "r/frontier.png").read_bytes() != before["frontier.png"]
 

@@ -112,6 +112,11 @@ class FinishedRun:
         """The latest verdict of each place."""
         return self._latest("verdicts")
 
+    @cached_property
+    def prompts(self) -> dict[str, Record]:
+        """Key -> what the model was given (prompts.jsonl); empty for a run that is older than the file."""
+        return {str(record.get("key")): record for record in self.run.log("prompts").read()}
+
     def _latest(self, name: str) -> dict[Place, Record]:
         log = self.run.log(name)
         found: dict[Place, Record] = {}

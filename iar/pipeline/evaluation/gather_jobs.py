@@ -50,6 +50,7 @@ def gather(jobs: Sequence[tuple[Scoring, str]], command: str) -> Gathered:
     run = score.open_run(asked.cfg, command, definition)
     for log in PLACES:
         _take_over(run, parts, log)
+    _add_prompts(run, parts)
     _add_up(run.path, [part.path for part in parts])
     noise_floor.take_over(run.path, [part.path for part in parts])
     samples = data.load(asked.cfg, asked.benchmarks)
@@ -85,6 +86,15 @@ def _take_over(run: Run, parts: Sequence[Run], name: str) -> None:
             old = there.get(at)
             if old is None or (record["key"] != old["key"] and not record.get("error")):
                 log.append(record)
+
+
+def _add_prompts(run: Run, parts: Sequence[Run]) -> None:
+    with run.log("prompts") as log:
+        there = {record["key"] for record in log.read()}
+        for record in (record for part in parts for record in part.log("prompts").read()):
+            if record["key"] not in there:
+                log.append(record)
+                there.add(record["key"])
 
 
 def _latest(run: Run, name: str, columns: Sequence[str]) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import benchmark
@@ -12,6 +13,7 @@ from iar.errors import UserError
 from iar.generation import Answering, Generation
 from iar.generation.answering import NOT_FINITE
 from iar.pipeline.evaluation import prompts, timings
+from iar.pipeline.evaluation.prompt_log import PromptLog
 from iar.pipeline.experiment.settings import Scoring
 from iar.records import Log, Run
 from iar.revision.configuration import Configuration
@@ -33,7 +35,7 @@ def ask(
             be equally long share batches, which is faster, and their time is an even share.
     """
     protocols = [(benchmark.protocol(name), loaded) for name, loaded in asked.items()]
-    with run.log("generations") as log, bars() as progress:
+    with run.log("generations") as log, closing(PromptLog(run, engine)) as given, bars() as progress:
         latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in log.read()}
         tasks = {
             protocol.benchmark: progress.add_task(
@@ -60,7 +62,7 @@ def ask(
                 for generation in _timed(run, name, engine.run(loaded.samples, group, length, done)):
                     if generation.error:
                         failed.append((generation.sample.id, generation.error))
-                    _write(log, name, generation)
+                    _write(log, name, generation, given.key(generation.sample, generation.configuration))
                     progress.advance(tasks[name])
             tell(f"{name}: no answer, counted as unscored", list(dict.fromkeys(failed)))
         _order(log, protocols, configurations)
@@ -129,7 +131,7 @@ def _timed(run: Run, name: str, generations: Iterator[Generation]) -> Iterator[G
         timings.add(run.path, name, spent)
 
 
-def _write(log: Log, name: str, generation: Generation) -> None:
+def _write(log: Log, name: str, generation: Generation, prompt: str | None) -> None:
     log.append(
         {
             "benchmark": name,
@@ -138,6 +140,7 @@ def _write(log: Log, name: str, generation: Generation) -> None:
             "answer": generation.answer,
             "tokens": generation.tokens,
             "prompt_tokens": generation.prompt_tokens,
+            "prompt": prompt,
             "error": generation.error,
             "key": generation.key,
         }

@@ -60,6 +60,14 @@ def test_a_chain_of_thought_is_longer_and_asked_apart_from_shorter_answers(asked
         (sample, name) for sample in "01" for name in ("none", "cot", "prompt-brief")
     }
     assert {r["prompt_tokens"] > 5 for r in records} == {True} and not any("seconds" in r for r in records)
+    given = {record["key"]: record for record in run.log("prompts").read()}
+    assert len(given) == 6 and {r["prompt"] for r in records} == set(given)  # two questions, asked in three ways
+    cot, plain = (next(given[r["prompt"]] for r in records if r["configuration"] == name) for name in ("cot", "none"))
+    assert cot["turns"][0]["text"] in cot["rendered"] and cot["turns"][0]["text"].startswith(plain["turns"][0]["text"])
+    before = (run.path / "prompts.jsonl").read_bytes()
+    (run.path / "generations.jsonl").unlink()
+    generate.ask(Run.at(run.path), engine, settings(compose), asked, [NONE, COT, PROMPT])
+    assert (run.path / "prompts.jsonl").read_bytes() == before
     longest = {name: max(r["tokens"] for r in records if r["configuration"] == name) for name in ("none", "cot")}
     assert longest["none"] <= 5 and longest["cot"] <= 12
 
