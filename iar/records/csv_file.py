@@ -14,6 +14,8 @@ import pandas as pd
 from benchmark.inert import cell, uncell
 from iar.records import text_file
 
+SMALL = "%.6g"
+"""Digits of tables with p-values, which are small."""
 NUMBERS = ("value", "low", "high", "n", "n_scored", "difference", "p", "p_holm", "front_share", "hypervolume")
 """Columns that hold numbers in whichever table they stand."""
 

@@ -139,7 +139,7 @@ class Log:
                     )
                 else:
                     self.torn = raw.decode("utf-8", "replace")
-                    stop = start
+                    break
             kept.take(content[start:stop])
             start = stop
         return kept.records, kept.end

@@ -34,7 +34,7 @@ def write(audit: Audit) -> list[Path]:
         return []
     found, files = tables(audit.outcomes, audit.unscored, audit.protocol), []
     for name, table in found.items():
-        files.append(csv_file.write(audit.folder / f"{name}.csv", table, FORMAT))
+        files.append(csv_file.write(audit.folder / f"{name}.csv", table, csv_file.SMALL))
     found = {name: _reread(audit.folder / f"{name}.csv") for name in found}
     text = markdown(found, audit)
     files.append(text_file.write(audit.folder / "audit.md", text))

@@ -40,7 +40,7 @@ def write(
     tables["differences"].insert(2, "protocol", tables["differences"]["benchmark"].map(named))
     for name in tables.keys() - {"differences"}:  # safety and helpfulness together
         tables[name]["protocol"] = f"{named['vscbench']} + {named['mean']}"
-    return [csv_file.write(folder / f"{name}.csv", table, FORMAT) for name, table in tables.items()]
+    return [csv_file.write(folder / f"{name}.csv", table, csv_file.SMALL) for name, table in tables.items()]
 
 
 def above_noise(table: pd.DataFrame, *floors: noise_floor.NoiseFloor | None) -> pd.DataFrame:

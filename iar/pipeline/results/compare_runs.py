@@ -131,7 +131,7 @@ def write(found: Comparison, out: Path) -> list[Path]:
         raise UserError(f"no folder {out.parent}: make it, or give another place as --out")
     files = [out, out.with_name(f"{out.stem}-labels.csv")]
     for file, table in zip(files, (found.table, found.labels), strict=True):
-        csv_file.write(file, table, FORMAT)
+        csv_file.write(file, table, csv_file.SMALL)
     return files
 
 

@@ -59,7 +59,7 @@ def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | No
         console.print(f"no figure: {error}")
         return
     if areas is None:  # else frontier.csv came with it, and knows how sure the front is
-        yield csv_file.write(folder / "frontier.csv", points, FORMAT)
+        yield csv_file.write(folder / "frontier.csv", points, csv_file.SMALL)
     else:
         yield folder / "frontier.csv"
         yield from best_by_method.write(folder, best_by_method.table(points, areas, run.split))
@@ -70,4 +70,4 @@ def _dumbbells(table: pd.DataFrame, title: str, chosen: str) -> Callable[[Path],
 
 
 def _drawn(stem: Path, table: pd.DataFrame, draw_it: Callable[[Path], list[Path]]) -> list[Path]:
-    return [*draw_it(stem), csv_file.write(stem.with_suffix(".csv"), table, FORMAT)]
+    return [*draw_it(stem), csv_file.write(stem.with_suffix(".csv"), table, csv_file.SMALL)]

@@ -25,11 +25,15 @@ def run(compose, pocket_data, tmp_path) -> FinishedRun:
     asked = data.load(cfg, ["pope"])
     with opened.log("prompts") as log:
         log.append(
-            {"key": "k1", "turns": [{"role": "user", "text": "Is?", "images": ["d1"]}], "rendered": "<s>Is?</s>"}
+            {
+                "key": "k1",
+                "turns": [{"role": "user", "text": "Is?", "images": ["d1"]}],
+                "rendered": "<s>Is?\x1b[31m</s>",
+            }
         )
         log.append({"key": "k2", "turns": [{"role": "system", "text": "Be kind.", "images": []}]})
     with opened.log("generations") as log:
-        for c, text, prompt in ((NONE, "Yes\x1b[31m", "k1"), (STEERED, "No", "k2")):
+        for c, text, prompt in ((NONE, "Yes", "k1"), (STEERED, "No", "k2")):
             for sample in asked["pope"].samples:
                 place = {"benchmark": "pope", "sample": sample.id, "configuration": c.name}
                 record = {"answer": text, "tokens": 1, "prompt_tokens": 9, "prompt": prompt, "error": None, "key": "k"}
@@ -46,15 +50,15 @@ def test_the_whole_way(run):
     for line in (
         f"  pope/{sample.id}, configuration none, validation split, {run.path}",
         f"  {sample.query}",
-        "  <s>Is?</s>",
+        r"  <s>Is?\x1b[31m</s>",
         "  [image sha256 d1]",
         "  model.dtype: float32",
-        r"  Yes\x1b[31m",
+        "  Yes",
         "  [1 tokens, prompt 9]",
     ):
         assert line in text.splitlines()
     right = sample.reference == "yes"
-    assert f"pope, all, accuracy: 50.0 % [36.1, 63.9], 48 of 48 scored; this answer: {right:d}"[:30] in text
+    assert "  pope, all, accuracy: 50.0 % [" in text
     assert f"pope, {sample.category}, accuracy: " in text and f"this answer: {right:d} with weight 1" in text
     steered = sample_trace.trace(run, f"pope/{sample.id}", STEERED.name)
     assert "  system: Be kind.\n" in steered and "  strength: 1.5\n" in steered and "  layers: (2,)\n" in steered
