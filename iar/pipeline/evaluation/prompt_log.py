@@ -6,6 +6,7 @@ also as its chat template writes them. Of an image there is the digest alone.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from benchmark.sample import Sample
@@ -27,17 +28,18 @@ class PromptLog:
         self._render = getattr(engine, "rendered", None)  # no endpoint tells how it writes a conversation
         self._log = run.log(NAME)
         self._written = {record.get("key") for record in self._log.read()}
-        self._known: dict[Conversation, str] = {}
+        self._known: dict[tuple[tuple[str | Path, ...], ...], str] = {}
 
     def key(self, sample: Sample, configuration: Configuration) -> str | None:
         """The key of what was asked, which is in the file from then on; None where it cannot be read (an image)."""
         try:
             conversation = self._compose(sample, configuration)
-            if conversation not in self._known:
-                self._known[conversation] = self._write(conversation)
+            said = tuple((turn.role, turn.text, *turn.images) for turn in conversation)
+            if said not in self._known:
+                self._known[said] = self._write(conversation)
         except UserError:
             return None
-        return self._known[conversation]
+        return self._known[said]
 
     def _write(self, conversation: Conversation) -> str:
         asked: dict[str, Any] = {
