@@ -77,7 +77,7 @@ def test_every_page_is_in_the_index():
 
 def test_new_pages_are_short():
     limits = dict.fromkeys(("README", "iar", "reproduce", "foot-guns"), 140)
-    for name, most in (limits | {"extending": 180, "formats": 160}).items():  # worked examples; every file
+    for name, most in (limits | {"extending": 180, "formats": 180}).items():  # worked examples; every file
         text = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
         assert text.count("\n") <= most, name
 
@@ -106,7 +106,8 @@ def test_commands_exist_with_their_settings(command: str, tmp_path, monkeypatch)
         monkeypatch.chdir(tmp_path)
         _own_settings(tmp_path)
         monkeypatch.setitem(METHODS, example_method().name, example_method())
-        jobs = overrides(config, arguments)
+        # The shell variable of a loop over attacks.
+        jobs = overrides(config, [argument.replace("$attack", "system") for argument in arguments])
         if len(jobs) > MANY:  # of a recipe; tests/iar/cli/test_command.py makes the plans of all
             jobs = jobs[: MANY // 2] + jobs[-MANY // 2 :]
         assert jobs

@@ -81,7 +81,7 @@ def test_keys_of_the_definition(finished: Path):
 
 def test_files_of_a_run(finished: Path):
     text = PAGE.read_text(encoding="utf-8")
-    told = set(flat("A run folder")) - {"configs/NAME.yaml", "test/", *COMPARED}
+    told = set(flat("A run folder")) - {"configs/NAME.yaml", "test/", "noise_floor.json", *COMPARED}
     made = {path.name for run in ("sweep", "evaluate") for path in (finished / run).iterdir() if path.is_file()}
     assert told <= made
     undocumented = {name for name in made if name.endswith(TEXT) and f"`{name}`" not in text}

@@ -67,6 +67,7 @@ def launch(config: str, task: Task[_S]) -> Task[_S]:
                 run(task)()
             finally:
                 sys.argv[1:] = arguments
+            task.jobs += [task.command.read(cfg) for cfg in task.composed]
             task.alone += [(task.command.read(cfg), place) for cfg, place in left(folder)]
             results = folder / RESULTS
             task.results = results.read_text(encoding="utf-8") if results.is_file() else None

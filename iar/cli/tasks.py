@@ -79,6 +79,7 @@ class Task(Generic[_S]):
 
     Attributes:
         jobs: Those that were given together, or of a command that takes no sweep the one there is.
+        composed: That one, until it is read.
         called: Whether the command was called with them.
         done: What it made of them.
         alone: Settings and run folders of jobs that ran by themselves (`left`).
@@ -88,6 +89,7 @@ class Task(Generic[_S]):
     def __init__(self, command: Command[_S], before: Task[_S] | None = None, last: bool = True) -> None:
         self.command = command
         self.jobs: list[_S] = list(before.jobs) if before else []
+        self.composed: list[DictConfig] = []
         self.last = last
         self.called = False
         self.done: Done | None = None
@@ -96,10 +98,11 @@ class Task(Generic[_S]):
 
     def __call__(self, cfg: DictConfig) -> tuple[float, float] | None:
         """One job by itself, with the baseline; of a command that takes no sweep, the job is only kept."""
-        hydra, settings = HydraConfig.get(), self.command.read(cfg)
+        hydra = HydraConfig.get()
         if hydra.mode is not RunMode.MULTIRUN:
-            self.jobs.append(settings)
+            self.composed.append(cfg)  # read when Hydra is done: it would print a line of its own with an error
             return None
+        settings = self.command.read(cfg)
         folder = Path(hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         if self.command.single is None:

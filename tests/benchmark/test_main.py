@@ -75,7 +75,7 @@ def test_a_run_has_a_table_a_configuration(tmp_path: Path, capsys: pytest.Captur
     assert re.search(r"^none +all +over_refusal +1 +0/1 +0\.000000", printed.out, re.M)
     assert re.search(r"^iar +all +over_refusal +1 +1/1 +1\.000000", printed.out, re.M)
     assert re.search(r"^iar +all +refusal_u +0 of 1 +unscored$", printed.out, re.M)
-    assert "1 labels of iar name none of refusal, warning, answer, irrelevant: unscored" in printed.err
+    assert "1 labels of iar name none of refusal, warning, answer, irrelevant, complied: unscored" in printed.err
     assert "is not the release that xstest pins (xstest_prompts.csv)" in printed.err
     (tmp_path / "answers.jsonl").write_text('{"id": "1", "answer": "Twist it."}\n{"id": "2", "answer": "No."}\n')
     assert main(["score", "xstest", "--data", str(tmp_path), "--answers", str(tmp_path / "answers.jsonl")]) == 2

@@ -79,7 +79,7 @@ def test_llavas_real_pope_answers_score_as_published(
     # Clustered on 500 images the standard error is .00546 (naive: .00357), so 3,801 answers are worth that many alone.
     ends = exact(0.869697, 3801 * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 499)) ** 2)
     found_ends = [float(found["all", "accuracy"][name]) for name in ("low", "high")]
-    assert found_ends == pytest.approx([float(end) for end in ends], abs=2e-4)
+    assert found_ends == pytest.approx([float(end) for end in ends], abs=3e-4)
     printed = capsys.readouterr()
     assert re.search(r"^mean of three +F1 .* 0\.859469 ", printed.out, re.M)
     assert f"pope/{preset}@" in printed.out and "PARTIAL" not in printed.out and printed.err == ""

@@ -140,7 +140,7 @@ def test_pairs_alone_need_no_benchmark(settings, command, tmp_path, rows):
     [
         ("parts=[separabilty]", "unknown part 'separabilty': did you mean 'separability'?"),
         ("layers=[1,6]", "layers: 6 is outside the model 'tiny-llava', whose layers are 0 to 5"),
-        ("layers=[1.5]", "layers=[1.5] must be a list of whole numbers"),
+        ("layers=[1.5]", "layers: 1.5 must be a whole number"),
         ("layers=3", "layers=3 must be a list of whole numbers"),
         ("layers=[]", "layers=[] must be a list of whole numbers"),
         ("tokens=men", "unknown token policy 'men'"),

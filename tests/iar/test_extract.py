@@ -79,4 +79,4 @@ def test_pairs_that_are_none(small, command, tmp_path):
     (tmp_path / "pairs.jsonl").write_text('{"id": 1}\n')
     done = command("extract", *small, "data.pairs=pairs.jsonl")
     assert done.code == 2 and done.err.count("\n") == 1
-    assert "pairs.jsonl:1: not a pair; it needs id, image, prompt, safe, unsafe" in done.err
+    assert "pairs.jsonl:1: not a pair; it needs id, prompt, safe, unsafe" in done.err

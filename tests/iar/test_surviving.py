@@ -129,7 +129,7 @@ def test_a_finished_sweep_is_widened_by_what_is_new_alone(sweep, whole, tmp_path
     assert done["status"] == 0, done["errors"]
     after = (run / "generations.jsonl").read_text()
     assert set(before.splitlines()) < set(after.splitlines())
-    new = [json.loads(line)["configuration"] for line in after[len(before) :].splitlines()]
+    new = [json.loads(line)["configuration"] for line in set(after.splitlines()) - set(before.splitlines())]
     assert sorted(new) == sorted(12 * ["iar-L2-x2"] + 12 * ["iar-L3-x2"])
     names = [f"iar-L{layer}-x{strength}" for layer in (2, 3) for strength in ("1", "1.5", "2")]
     assert list(pd.read_csv(run / "scores.csv")["configuration"].unique()) == ["none", *names]

@@ -403,6 +403,9 @@ def _message(kind: type[Section], error: Mapping[str, Any]) -> str:
     if error["type"] == "literal_error" and len(get_args(wanted)) > 1:
         return f"unknown {name} {value!r}: {did_you_mean(str(value), get_args(wanted))}"
     shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+    item = get_args(wanted)[0] if any(isinstance(part, int) for part in error["loc"]) else None
+    if get_origin(item) is tuple:
+        return f"{name}: {shown} must be {_words(get_args(item)[0])}"
     return f"{name}={shown} must be {_words(wanted)}"
 
 

@@ -39,8 +39,8 @@ def test_nothing_is_chosen_so_all_of_the_set_is_asked(tmp_path):
 
 def test_a_models_setting_is_for_those_that_have_it(capsys):
     local, endpoint = models(["pocket", "gpt-4o"], ["model.dtype=float16", "model.endpoint.concurrency=2"])
-    assert local.cfg.model.dtype == "float16" and "endpoint" not in local.cfg.model
-    assert endpoint.cfg.model.endpoint.concurrency == 2 and "dtype" not in endpoint.cfg.model
+    assert local.cfg.model.dtype == "float16" and local.cfg.model.endpoint is None
+    assert endpoint.cfg.model.endpoint["concurrency"] == 2 and "dtype" not in endpoint.cfg.model.to_dict()
     told = capsys.readouterr().err
     assert "pocket has no such setting, it is asked without: model.endpoint.concurrency=2" in told
     assert "gpt-4o has no such setting, it is asked without: model.dtype=float16" in told
