@@ -60,7 +60,7 @@ def test_a_model_without_a_scored_answer_has_failed(listed, tmp_path):
 def test_a_longer_list_goes_on_in_the_same_folder_and_another_method_does_not(listed, monkeypatch):
     first = ask.ask(listed("a"))
     asked = []
-    monkeypatch.setattr(Engine, "_answer", lambda self, batch, *rest, **more: asked.append(batch) or iter(()))
+    monkeypatch.setattr(Engine, "run", lambda self, samples, *rest, **more: asked.append(samples) or iter(()))
     longer = ask.ask(listed("a", "b"))
     assert longer.folder == first.folder and len(asked) > 0
     assert set(longer.outcomes["configuration"]) == {"a"}  # answered before; b was kept from answering
