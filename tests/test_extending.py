@@ -180,7 +180,7 @@ def test_a_method_of_ones_own_in_iar_revise(same_length: None, tiny: LoadedModel
         assert new.norm().item() == pytest.approx(old.norm().item(), rel=1e-5) and not torch.allclose(new, old)
     with pytest.raises(UserError, match="'same_length' takes scale=raw, not unit: its strength is a factor on the"):
         Configuration("same_length", (2,), 1.0, "unit")
-    with pytest.raises(UserError, match="method 'same_length' works on whole layers: leave heads=4 out"):
+    with pytest.raises(UserError, match="method 'same_length' works on whole layers: remove heads=4"):
         Configuration("same_length", heads=4)
 
 
