@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import benchmark
-from benchmark import answers, joining, scoring
+from benchmark import answers, families, joining, scoring
 from benchmark.answers import Answer
 from benchmark.errors import DataError
 from benchmark.protocol import Protocol
@@ -54,7 +54,7 @@ def read(cfg: Auditing, folder: Path, names: Sequence[str] = (), partial: bool =
     data.prepare(cfg.data)
     protocol = data.protocol(cfg, BENCHMARK)
     root = Path(cfg.data.folder(cfg.split)) / cfg.benchmark[BENCHMARK].folder
-    samples = scoring.questions(protocol, root, cfg.split)
+    samples = families.assign(Loaded(tuple(scoring.questions(protocol, root, cfg.split))), root).samples
     every = benchmark.protocol(BENCHMARK)
     elsewhere = () if protocol.questions == every.name else scoring.questions(every, root, cfg.split)
     digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sources.items()}
