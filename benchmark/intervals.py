@@ -156,7 +156,8 @@ def clustered(
 def codes(names: Names) -> np.ndarray:
     """Names as integers from 0, without a gap; an array of integers is faster than one of names."""
     if not (isinstance(names, np.ndarray) and names.dtype.kind in "iu"):
-        return pd.factorize(np.array(list(map(str, names)), dtype=object), sort=True)[0]
+        numbered: np.ndarray = pd.factorize(np.array(list(map(str, names)), dtype=object), sort=True)[0]
+        return numbered
     return np.unique(names, return_inverse=True)[1]
 
 

@@ -25,7 +25,10 @@ def _write(folder: Path, content: bytes, name: str = "answers.jsonl") -> Path:
         (b" \n\n", "is empty (3 bytes)"),
         (LINES.encode("utf-16"), "is UTF-16, not UTF-8: iconv -f UTF-16 -t UTF-8 answers.jsonl > new.jsonl"),
         (LINES.encode("utf-16-le"), "is UTF-16 without a mark"),
-        (gzip.compress(LINES.encode()), "answers.jsonl is packed (gzip), not text: unpack it, or save it as CSV"),
+        (
+            gzip.compress(LINES.encode(), mtime=0),
+            "answers.jsonl is packed (gzip), not text: unpack it, or save it as CSV",
+        ),
         (b"PK\x03\x04" + bytes(9), "is packed (zip or xlsx), not text"),
         (LINES.replace("\u2028", "").encode("latin-1"), "not UTF-8 (byte 0xef in line 2; Latin-1?)"),
     ],

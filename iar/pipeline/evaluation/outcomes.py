@@ -54,7 +54,7 @@ def rows(name: str, protocol: Protocol, sample: Sample, verdict: Mapping[str, An
     """
     alike = (name, sample.benchmark, sample.id, sample.meta.get("half"), sample.cluster, sample.family)
     for category, metric, value, weight in _counted(protocol, sample, verdict):
-        found = dict(zip(_ALIKE, alike, strict=True))
+        found: dict[str, Any] = dict(zip(_ALIKE, alike, strict=True))
         found |= {"category": category, "metric": metric, "value": value, "weight": weight}
         yield {title: found[title] for title in COLUMNS}
 

@@ -6,7 +6,6 @@ also as its chat template writes them. Of an image there is the digest alone.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from benchmark.sample import Sample
@@ -28,7 +27,7 @@ class PromptLog:
         self._render = getattr(engine, "rendered", None)  # no endpoint tells how it writes a conversation
         self._log = run.log(NAME)
         self._written = {record.get("key") for record in self._log.read()}
-        self._known: dict[tuple[tuple[str | Path, ...], ...], str] = {}
+        self._known: dict[tuple[tuple[object, ...], ...], str] = {}
 
     def key(self, sample: Sample, configuration: Configuration) -> str | None:
         """The key of what was asked, which is in the file from then on; None where it cannot be read (an image)."""
