@@ -144,6 +144,7 @@ def test_every_model_configuration(name: str, monkeypatch: pytest.MonkeyPatch) -
     load_from(cfg.model)
     assert asked.pop("path") == (checkpoint.POCKET if name == "pocket" else cfg.model.path)
     assert asked.pop("device") in ("cpu", "cuda")
+    asked["gguf"] = asked.pop("gguf_file")
     assert asked == {key: getattr(cfg.model, key) for key in asked}
     assert set(asked) == given - {"name", "path", "device", *OF_THE_PROMPT}
     assert asked["trust_remote_code"] is False
