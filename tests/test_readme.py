@@ -61,6 +61,7 @@ HOW = {
     "python -m iar.judge calibrate --labels FILE": REAL,
     "python -m iar.report RUN_DIR": REAL,
     "python -m iar.report RUN_DIR OTHER_RUN_DIR": HELP,
+    "python -m iar.report RUN_DIR --sample ID": HELP,
     "python -m iar.models.convert SRC DST": HELP,
     "python -m benchmark.speed": REAL,
     "python -m benchmark ls": REAL,
