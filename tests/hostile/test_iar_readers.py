@@ -112,8 +112,8 @@ def test_a_vector_file(tmp_path_factory, data):
     [
         ("layer.0", torch.ones(4, dtype=torch.int64), "layer.0 is int64, not float32"),
         ("accuracy", torch.ones(2, dtype=torch.bool), "accuracy is bool, not float32"),
-        ("sigma", -torch.ones(2), "sigma is negative"),
-        ("head.norm", torch.full((2, 2), -0.5), "head.norm is negative"),
+        ("sigma", -torch.ones(2), "sigma is a length and must not be negative"),
+        ("head.norm", torch.full((2, 2), -0.5), "head.norm is a length and must not be negative"),
         ("separation", torch.ones(3), "separation has shape"),
         ("head.accuracy", torch.ones(2, 3), "head.accuracy has shape"),
     ],
