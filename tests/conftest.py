@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+# No test asks the Hub; without this the name of a missing model costs half a minute of retries on a machine without a network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 if TYPE_CHECKING:
     from iar.models.checkpoint import LoadedModel
     from tests.iar.remote_server import ChatServer

@@ -92,7 +92,10 @@ def source(name: str) -> Source:
     """
     protocol = benchmark.protocol(name)
     if protocol.benchmark not in _SOURCES:
-        raise DataError(f"nothing to download for {name}, it reads files of yours: {did_you_mean(name, _SOURCES)}")
+        raise DataError(
+            f"nothing to download for {name}, it ships with the package or reads files of yours: "
+            f"{did_you_mean(name, _SOURCES)}"
+        )
     if protocol.benchmark == "pope":
         return _pope(protocol.name.partition("/")[2].removesuffix("-authors"))
     return _SOURCES[protocol.benchmark](protocol.benchmark)

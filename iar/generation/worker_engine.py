@@ -18,7 +18,7 @@ from benchmark.sample import Sample
 from iar.errors import UserError
 from iar.generation.answer_key import answer_key
 from iar.generation.answering import Answering, Generation
-from iar.prompting import Compose, plain
+from iar.prompting import Compose, Conversation, plain
 from iar.revision.configuration import Configuration
 from iar.workers.pool import Failed, Pool
 
@@ -40,6 +40,7 @@ class RayEngine:
         self.compose = compose
         self.shard = shard
         self._plain = 0  # rows of a batch in which nothing is shared; 0: as the workers' engines are set up
+        self._rendered: dict[Conversation, str] = {}
 
     def plainly(self, batch_size: int) -> RayEngine:
         """As `iar.generation.Engine.plainly`, by the same workers."""
@@ -107,13 +108,25 @@ class RayEngine:
         ]
         for index, result in self.pool.map(_answer, tasks):
             if not isinstance(result, Failed):
-                self._compare(result, max_new_tokens)
-                yield from result
+                answers, rendered = result
+                self._compare(answers, max_new_tokens)
+                self._rendered.update(rendered)
+                yield from answers
                 continue
             error = f"{self.pool.attempts} workers of Ray were lost at its shard: {result.cause}"
             for sample, configuration in product(cut[index], asked):
                 if (sample.id, configuration.name) not in known[index]:
                     yield Generation(sample, configuration, "", 0, error, "")
+
+    def rendered(self, conversation: Conversation) -> str:
+        """A conversation that was answered, as the workers' chat template writes it.
+
+        Raises:
+            UserError: No worker has answered it.
+        """
+        if conversation not in self._rendered:
+            raise UserError("no worker has answered this conversation")
+        return self._rendered[conversation]
 
     def _compare(self, answers: Sequence[Generation], max_new_tokens: int) -> None:
         """Raises when a worker was told other demonstrations, or saw another image, than this process reads."""
@@ -155,12 +168,16 @@ def _answer(
     max_new_tokens: int,
     skip: set[tuple[str, str]],
     plain: int,
-) -> list[Generation]:
+) -> tuple[list[Generation], dict[Conversation, str]]:
+    """A shard's answers, and what was said to the model for them."""
     if (own := engine.describe()) != described:
         what = "model" if own["model"] != described["model"] else "vectors"
         raise UserError(
             f"the worker on {socket.gethostname()} has another {what} than the first one: all machines must read the "
             "same files (docs/scale.md)"
         )
-    asked = cast("Engine", engine).plainly(plain) if plain else engine
-    return list(asked.run(samples, configurations, max_new_tokens, skip))
+    asked = cast("Engine", engine)
+    asked = asked.plainly(plain) if plain else asked
+    answers = list(asked.run(samples, configurations, max_new_tokens, skip))
+    said = {asked.compose(answer.sample, answer.configuration) for answer in answers if answer.key}
+    return answers, {conversation: asked.rendered(conversation) for conversation in said}

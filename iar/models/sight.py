@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _SEES = ("vision", "image", "img")
 
 
-def reads_images(settings: ModelSettings) -> bool | None:
+def reads_images(settings: ModelSettings, local: bool = False) -> bool | None:
     """Whether the model that an entry of conf/model names reads images.
+
+    Args:
+        local: Read what is on this machine alone: the Hub is not asked for a config.
 
     Returns:
         None where only loading can tell: at an endpoint, with the checkpoint's own code, without a config at hand.
@@ -35,7 +38,8 @@ def reads_images(settings: ModelSettings) -> bool | None:
     try:
         if path.startswith(PACKAGE):
             path = str(source.installed(path.removeprefix(PACKAGE)))
-        options = {} if settings.revision is None else {"revision": settings.revision}
+        options: dict[str, Any] = {} if settings.revision is None else {"revision": settings.revision}
+        options["local_files_only"] = local
         raw, _ = PreTrainedConfig.get_config_dict(path, **options)
         if is_original(raw) or is_original_internvl(raw):
             return True

@@ -7,6 +7,10 @@ import pytest
 SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r"]
 
 
+def rows(markdown: str) -> list[str]:
+    return [line for line in markdown.splitlines() if line.startswith("|")]
+
+
 def test_draws_the_same_again_from_the_files(small, command, tmp_path):
     assert command("sweep", *small, *SETTINGS).code == 0
     before = {name: (tmp_path / "r" / name).read_bytes() for name in ("scores.csv", "frontier.png", "frontier.pdf")}
@@ -20,8 +24,8 @@ def test_draws_the_same_again_from_the_files(small, command, tmp_path):
     page = (tmp_path / "r/report.html").read_text()
     assert "<h1" in page and "python -m iar.sweep" in page
     table = command("report", "r", "--markdown")
-    assert table.code == 0 and table.out.startswith("| configuration | SRA_s |") and table.out.count("\n") == 15
-    assert table.out.endswith("\n\nvscbench/full@2, pope/official-9000@2, scienceqa/llava-full@3\n")
+    assert table.code == 0 and len(rows(table.out)) == 2 + 3 + 3  # with the random controls below
+    assert "\n\nvscbench/full@2, pope/official-9000@2, scienceqa/llava-full@3\n" in table.out
     one = command("report", "r", "--sample", "pope/random/1", "--configuration", "iar-L2-x1.5")
     assert one.code == 0 and "\nPROMPT\n" in one.out and "Is there" in one.out and "pope, all, accuracy: " in one.out
     assert "not recorded" not in one.out
@@ -37,7 +41,7 @@ def test_a_run_that_lacks_a_score_or_is_damaged(small, command, tmp_path):
     whole = table.read_text()
     table.write_text("".join(line for line in whole.splitlines(keepends=True) if ",irrelevant," not in line))
     done = command("report", "r", "--markdown")
-    assert done.code == 0 and " | – | " in done.out.splitlines()[2]
+    assert done.code == 0 and " | – | " in rows(done.out)[2]
     table.write_text("configuration,foo\nnone,1\n")
     done = command("report", "r")
     assert done.code == 2 and "python -m iar.judge r writes it again" in done.err and done.err.count("\n") == 1

@@ -63,7 +63,7 @@ def run(finished, tmp_path) -> Path:
 
 def test_files(finished):
     run = finished / "run"
-    names = {"definition.json", "generations.jsonl", "verdicts.jsonl", "scores.csv", *DRAWN}
+    names = {"definition.json", "prompts.jsonl", "generations.jsonl", "verdicts.jsonl", "scores.csv", *DRAWN}
     names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock"}
     assert {p.name for p in run.iterdir()} == names | {"configs"}
     assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
@@ -202,7 +202,9 @@ def test_a_missing_and_a_broken_image_are_named_and_the_rest_goes_on(small, pock
     assert "vscbench:noanswer,countedasunscored:cannotreadimage" in shown and broken.name in shown
     scores = pd.read_csv(tmp_path / "r/scores.csv").set_index(["category", "metric"])
     row = scores.loc[("all", "irrelevant")]
-    assert (row["n"], row["n_scored"]) == (38, 36)
     verdicts = [json.loads(line) for line in (tmp_path / "r/verdicts.jsonl").read_text().splitlines()]
-    unscored = [v for v in verdicts if v["label"] is None]
-    assert len(unscored) == 1 and broken.name in unscored[0]["reason"]
+    unscored = [v["reason"] for v in verdicts if v["label"] is None]
+    (image,) = [reason for reason in unscored if broken.name in reason]
+    # The model's weights are random: some of its answers are in no language that the judge reads.
+    assert all("read English" in reason for reason in unscored if reason != image)
+    assert (row["n"], row["n_scored"]) == (38, 37 - len(unscored))

@@ -27,7 +27,7 @@ def show(plan: Plan) -> None:
         UserError: What the command itself would raise for its settings, data and demonstrations.
     """
     with _data(plan.cfg) as cfg:
-        pictures.check(cfg, plan.benchmarks)
+        pictures.check(cfg, plan.benchmarks, local=True)
         asked = data.load(cfg, plan.benchmarks)
         compose, costs = prompts.composer(cfg, plan.configurations), {}
         if cfg.model.kind == "endpoint":

@@ -10,8 +10,11 @@ from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Scoring
 
 
-def check(cfg: Scoring, names: Sequence[str]) -> None:
+def check(cfg: Scoring, names: Sequence[str], local: bool = False) -> None:
     """Raises where the model's config says that it reads no images and one of the benchmarks shows some.
+
+    Args:
+        local: Without asking the Hub for a config that is not on this machine.
 
     Raises:
         UserError: Names the model, the benchmark and what can be asked instead.
@@ -21,7 +24,7 @@ def check(cfg: Scoring, names: Sequence[str]) -> None:
         return
     from iar.models.sight import reads_images  # loads transformers
 
-    if reads_images(cfg.model) is False:
+    if reads_images(cfg.model, local) is False:
         name = pictured[0]
         texts = [known for known in benchmark.protocols() if benchmark.protocol(known).images == "none"]
         own = [known for known in texts if known.startswith(f"{name}/")]

@@ -12,7 +12,7 @@ from benchmark.download import sources
 from benchmark.download.fetching import sha256
 from benchmark.errors import DataError
 
-NAMES = [name for name in benchmark.names() if name != "manifest"]
+NAMES = [name for name in benchmark.names() if name not in ("manifest", "everyday")]
 MEMBERS = {
     "val2014.zip": ("val2014/COCO_val2014_000000310196.jpg", "COCO_val2014_000000310196.jpg"),
     "val.zip": ("val/7/image.png", "7/image.png"),

@@ -91,7 +91,7 @@ def test_chinese_needs_a_font_and_a_translation(run, tmp_path):
         (("perturb", "--text", "x", "--kind", "nois"), "unknown perturbation 'nois': did you mean 'noise'"),
         (("perturb", "--text", "x", "--kind", ","), "unknown perturbation ''"),
         (("figstep", "--input", "no.csv"), "no no.csv in"),
-        (("figstep", "--text", "x", "--font", "no.ttf"), "no.ttf is not a font file"),
+        (("figstep", "--text", "x", "--font", "no.ttf"), "no.ttf is not a readable font file"),
         (
             ("perturb", "--text", "x", "--kind", "real_background", "--backgrounds", "nowhere"),
             "in nowhere (--backgrounds)",

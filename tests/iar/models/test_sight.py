@@ -39,4 +39,12 @@ def test_what_the_config_says(tmp_path: Path, config: dict[str, Any], expected: 
     ],
 )
 def test_what_the_settings_say(settings: dict[str, Any], expected: bool | None) -> None:
-    assert reads_images(Model(name="m", **settings)) is expected
+    assert reads_images(Model(name="m", **settings), local=True) is expected
+
+
+def test_a_dry_run_asks_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the network")
+
+    monkeypatch.setattr("socket.getaddrinfo", asked)
+    assert reads_images(Model(name="m", path="nobody/such-a-model"), local=True) is None

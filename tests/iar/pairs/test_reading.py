@@ -51,7 +51,7 @@ def test_limit_counts_pairs_that_the_strategy_makes(file: Path) -> None:
 def test_a_limit_reads_no_further(tmp_path: Path) -> None:
     broken = write(tmp_path / "p.jsonl", SHORT, SHORT | {"id": "2", "safe": ""})
     assert len(read(settings(broken, limit=1))) == 2
-    with pytest.raises(UserError, match=r"p\.jsonl:2: 'safe' must be a text"):
+    with pytest.raises(UserError, match=r"p\.jsonl:2: 'safe' must be a non-empty text"):
         read(settings(broken))
 
 

@@ -103,7 +103,7 @@ def test_files_that_cannot_be_read(vectors: VectorSet, tmp_path: Path) -> None:
     path.write_bytes(b"PK\x03\x04 this is a zip file or so")
     assert "is not a safetensors file" in error_of(path)
     save_file({"weight": torch.zeros(2)}, path)
-    assert "no vector file of format 2 (its format: none)" in error_of(path)
+    assert "is not a vector file of format 2 (its format: none)" in error_of(path)
     save_file({"layer.0": torch.zeros(32)}, path, vectors.header)
     assert "is incomplete" in error_of(path)
 

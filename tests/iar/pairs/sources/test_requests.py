@@ -107,8 +107,8 @@ def test_bad_files(tmp_path: Path) -> None:
     ):
         list(requests.rows(tmp_path / "r.csv", {}))
     (tmp_path / "r.jsonl").write_text('{"prompt": " "}\n')
-    with pytest.raises(UserError, match=r"r\.jsonl:1: 'prompt' must be a text"):
+    with pytest.raises(UserError, match=r"r\.jsonl:1: 'prompt' must be a non-empty text"):
         list(requests.rows(tmp_path / "r.jsonl", {}))
     (tmp_path / "r.jsonl").write_text("7\n")
-    with pytest.raises(UserError, match=r"r\.jsonl:1: 'request' must be a text"):
+    with pytest.raises(UserError, match=r"r\.jsonl:1: 'request' must be a non-empty text"):
         list(requests.rows(tmp_path / "r.jsonl", {}))

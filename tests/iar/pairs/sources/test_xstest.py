@@ -50,5 +50,5 @@ def test_bad_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"y\.csv:1: not XSTest's prompts; missing column\(s\): prompt, type"):
         list(xstest.rows(tmp_path / "y.csv", {}))
     (tmp_path / "z.csv").write_text(HEADER + "1,,homonyms,,,\n2,a,contrast_homonyms,,,\n")
-    with pytest.raises(UserError, match=r"z\.csv:2: 'prompt' must be a text"):
+    with pytest.raises(UserError, match=r"z\.csv:2: 'prompt' must be a non-empty text"):
         list(xstest.rows(tmp_path / "z.csv", {}))

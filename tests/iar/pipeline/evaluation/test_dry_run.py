@@ -69,7 +69,7 @@ def test_pocket_data_that_are_not_there_yet_are_not_left_behind(small, command, 
 
 def test_what_the_command_itself_would_refuse_is_refused(small, command, tmp_path: Path):
     done = command("evaluate", *small, "method=fewshot", "dry_run=true", "demonstrations=nowhere.jsonl")
-    assert done.code == 2 and "there is no nowhere.jsonl" in done.err
+    assert done.code == 2 and "nowhere.jsonl does not exist" in done.err
     done = command("evaluate", *small, "dry_run=maybe")
     assert done.code == 2 and "dry_run=maybe must be true or false" in done.err
     assert list(tmp_path.iterdir()) == []

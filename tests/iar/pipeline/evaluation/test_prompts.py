@@ -16,7 +16,7 @@ ONE, TWO = (Configuration("fewshot", shots=n, shots_by="category") for n in (1, 
 def test_demonstrations_are_read_where_some_are_shown(compose, pocket_data):
     missing = compose("evaluate", "demonstrations=nowhere.jsonl")
     assert prompts.composer(missing, [Configuration(), Configuration("cot")]).demonstrations is None
-    with pytest.raises(UserError, match=r"there is no nowhere\.jsonl: demonstrations=FILE"):
+    with pytest.raises(UserError, match=r"nowhere\.jsonl does not exist: demonstrations=FILE"):
         prompts.composer(missing, [Configuration(), ONE])
     with pytest.raises(UserError, match="method fewshot needs demonstrations: demonstrations=FILE, one JSON object"):
         prompts.composer(compose("evaluate", "demonstrations=null"), [ONE])

@@ -190,7 +190,7 @@ def test_what_is_left_out_is_named(run, capsys):
 
 def test_what_cannot_be_compared(run, tmp_path):
     a = run("a")
-    with pytest.raises(UserError, match="are one run"):
+    with pytest.raises(UserError, match="are the same run: give two run folders"):
         compare_runs.compare(a, tmp_path / "b/../a")
     with pytest.raises(UserError, match="no run in"):
         compare_runs.compare(a, tmp_path)
