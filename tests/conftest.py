@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-# No test asks the Hub; without this the name of a missing model costs half a minute of retries on a machine without a network.
+# No test asks the Hub: without a network, the name of a missing model would cost half a minute of retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 if TYPE_CHECKING:
