@@ -37,12 +37,12 @@ sweep-short: setup
 # The tests' models are tiny: a second thread only waits for the first, a second process helps.
 test: export OMP_NUM_THREADS ?= 1
 test: setup
-	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # All but what is slow by nature: every model family, workers of Ray, the browser, notebooks, other libraries.
 quick: export OMP_NUM_THREADS ?= 1
 quick: setup
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 lint: setup
 	$(PY) -m ruff format --check .

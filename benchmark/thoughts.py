@@ -132,6 +132,20 @@ def outside(text: str) -> Outside:
     return Outside("\n".join(part for part in parts if part.strip()), True, open_)
 
 
+def opening(prompt: str) -> str:
+    """The mark with which a prompt opens a thought at its very end, as some chat templates do; "" where it opens none.
+
+    The answer lacks that mark: put before it, a thought that is never ended is seen to be one.
+
+    >>> opening("USER: hi ASSISTANT: <think>\\n"), opening("ASSISTANT: <think>\\n\\n</think>\\n\\n")
+    ('<think>', '')
+    """
+    marks, text = _marks(prompt[-200:])
+    if not marks or not marks[-1].opens or text[marks[-1].end :].strip():
+        return ""
+    return text[marks[-1].start : marks[-1].end]
+
+
 def is_mark(token: str) -> bool:
     """Whether a token of a vocabulary is a mark of reasoning, which decoding must not drop.
 

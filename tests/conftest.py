@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first: with two processes, what comes last should be short."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Callable[[str], Path]:
     """Path of a real file, e.g. ``test_data("pope/coco_pope_random.json")``; skips the test if it is not there."""

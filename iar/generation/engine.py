@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from benchmark import thoughts
 from benchmark.sample import Sample
 from iar.errors import UserError, did_you_mean
 from iar.generation import demonstrations, plain_path, routing, shared, tree
@@ -312,7 +313,7 @@ class Engine:
             answer, tokens, failed = "", 0, None if ids is not None else REASON
             if ids is not None:
                 answer, tokens = read(self.loaded, ids)
-                answer = f"{row.begun} {answer}".strip()
+                answer = f"{row.begun} {thoughts.opening(row.prompt)}{answer}".strip()
             now = time.perf_counter()
             seconds, start = (now - start) / len(row.owners), now
             yield row, [Generation(s, c, answer, tokens, failed, key, seconds, asked) for s, c, key in row.owners]

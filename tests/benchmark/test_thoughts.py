@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.thoughts import Outside, outside
+from benchmark.thoughts import Outside, opening, outside
 
 PAIRS = [
     ("<think>", "</think>"),
@@ -57,6 +57,12 @@ def test_opened_in_the_prompt(begin, end):
     assert outside(f"A or B? No: A.{end}B").text == "B"
     assert outside(f"A or B? No: A.{end}") == Outside("", True, False)
     assert outside(f"A?{end}B{begin}Or A?{end}\nB it is").text == "B\n\nB it is"
+
+
+@pytest.mark.parametrize(("begin", "end"), [pair for pair in PAIRS if pair[0][0] != "[" and pair[1] != "</details>"])
+def test_the_mark_that_a_prompt_ends_with(begin, end):
+    assert opening(f"USER: <b>hi</b> ASSISTANT: {begin}\n") == begin.strip()
+    assert opening(f"ASSISTANT: {begin}\n\n{end}\n\n") == "" == opening(f"{begin} hi ASSISTANT:") == opening("")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark import answer_text
 from benchmark.sample import Sample
 from iar import records
 from iar.errors import UserError
@@ -97,6 +98,18 @@ def test_equals_the_plain_run(tiny: LoadedModel, vectors: dict[str, VectorSet], 
         assert (generation.sample, generation.configuration) == (asked, configuration)
     assert len({g.answer for g in found.values()}) > 0.7 * len(found)  # steering and prompts do change the answers
     assert len({g.key for g in found.values()}) == len(found)
+
+
+def test_a_thought_that_the_prompt_opens_and_nothing_ends_is_no_answer(
+    tiny: LoadedModel, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = str(tiny.processor.chat_template)
+    monkeypatch.setattr(
+        tiny.processor, "chat_template", template + "{% if add_generation_prompt %} <think>\n{% endif %}"
+    )
+    found = run(tiny, {}, samples[:1], [Configuration()], NEW)[samples[0].id, "none"]
+    assert found.answer.startswith("<think>") and len(found.answer) > len("<think>")
+    assert answer_text.read(found.answer).why == "an unfinished thought"
 
 
 def test_logits_of_a_mixed_batch(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
