@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from iar import plots, vectors
-from iar.analysis import agreement, modality, norms, queries, separability, tables
+from iar.analysis import agreement, attention, modality, norms, queries, separability, tables
 from iar.errors import UserError, did_you_mean
 from iar.models.checkpoint import LoadedModel
 from iar.pairs.example import Example, digest
@@ -28,7 +28,7 @@ from iar.vectors.estimation import ESTIMATORS
 from iar.vectors.header import VOLATILE, header
 from iar.vectors.statistics import Collector, Sample, pair_key
 
-PARTS = ("separability", "norms", "agreement", "modality")
+PARTS = ("separability", "norms", "agreement", "modality", "attention")
 QUERY = "last_prompt"  # queries have no responses
 LABELS = {
     "search": "relevant image",
@@ -76,6 +76,8 @@ def analyse(cfg: Analysis, loaded: LoadedModel) -> list[Path]:
         analysis.agreement()
     if "modality" in cfg.parts:
         analysis.modality()
+    if "attention" in cfg.parts:
+        analysis.attention()
     return analysis.finish()
 
 
@@ -92,7 +94,7 @@ class _Analysis:
         pairs = cfg.pairs.replace(limit=cfg.limit or cfg.pairs.limit)
         # The benchmark is thinned by whole rows, so that its modes stay paired.
         whole = cfg.replace(limit=None, pairs=pairs)
-        if {"agreement", "modality"} & set(cfg.parts):
+        if {"agreement", "modality", "attention"} & set(cfg.parts):
             samples = queries.thin(next(iter(data.load(whole, ["vscbench"]).values())).samples, cfg.limit)
             self.modes, self.categories = queries.by_mode(samples), queries.by_category(samples)
         self.pairs = vector_files.read(whole, loaded)
@@ -181,6 +183,22 @@ class _Analysis:
             stem = self.folder / f"modality_origin_{'text' if text else 'image'}"
             self._drawn(plots.origin_curves(chosen, LABELS, stem, f"{title}\n{what}"))
             console.print(tables.modality(parts[what], LABELS, self.layers, f"{title}: {what}"))
+
+    def attention(self) -> None:
+        modes = {mode: self.modes[mode] for mode in attention.MODES if mode in self.modes}
+        samples = self._query(modes)
+        if not samples:
+            console.print("no attention to images: VSCBench's text half has no queries with images", style="yellow")
+            return
+        found = {}
+        for mode in samples:
+            with self._progress(f"VSCBench {mode}: attention", modes[mode]) as advance:
+                found[mode] = attention.shares(self.loaded, modes[mode], advance)
+        table = attention.attention(found, samples, self.vectors.vectors)
+        self._write("attention", table.assign(direction=self.direction))
+        title = f"{self.loaded.id}, VSCBench {self.cfg.split}, last prompt token; direction: {self.direction}"
+        self._drawn(plots.attention_curves(table, LABELS, self.folder / "attention", title))
+        console.print(tables.attention(table, LABELS, self.layers, title))
 
     def finish(self) -> list[Path]:
         """Write what the files were made from; all files."""

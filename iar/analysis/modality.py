@@ -56,7 +56,7 @@ def modality_shift(samples: Mapping[str, Sample], vectors: Tensor) -> pd.DataFra
         would undo it) and towards: ``safe`` or ``unsafe`` where the interval leaves out 0, else empty. NaN where sigma
         is 0.
     """
-    unit, length = _unit(vectors)
+    unit, length = unit_vectors(vectors)
     projected = {mode: torch.einsum("lnw,lw->ln", s.values.double(), unit).numpy() for mode, s in samples.items()}
     sigma = projected[TEXT].std(axis=1)
     rows = []
@@ -77,7 +77,7 @@ def modality_origin(samples: Mapping[str, Sample], vectors: Tensor, layers: Sequ
         along (the layer L whose direction it is), query, mode, against, layer (the block, 0 to L), rows, increment,
         low, high (in sigmas of layer L). The increments of one contrast sum to its shift at layer L.
     """
-    unit, _ = _unit(vectors)
+    unit, _ = unit_vectors(vectors)
     rows = []
     for along in layers:
         projected = {mode: (s.values[: along + 1].double() @ unit[along]).numpy() for mode, s in samples.items()}
@@ -90,7 +90,7 @@ def modality_origin(samples: Mapping[str, Sample], vectors: Tensor, layers: Sequ
     return pd.DataFrame(rows)
 
 
-def _unit(vectors: Tensor) -> tuple[Tensor, np.ndarray]:
+def unit_vectors(vectors: Tensor) -> tuple[Tensor, np.ndarray]:
     """Unit vectors (zero where there is none) and lengths, float64."""
     length = vectors.double().norm(dim=1)
     return torch.where(length[:, None] > 0, vectors.double() / length[:, None], 0.0), length.numpy()

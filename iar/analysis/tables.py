@@ -51,6 +51,24 @@ def agreement(found: Agreement, layers: Sequence[int], title: str) -> Table:
     return shown
 
 
+def attention(table: pd.DataFrame, labels: Mapping[str, str], layers: Sequence[int], title: str) -> Table:
+    """The chosen layers: each mode's share of attention in percent, and its correlation with safety."""
+    columns = [f"layer {layer}: %, r" for layer in layers]
+    shown = _table(title, "queries", "mode", "even %", *columns)
+    for query in dict.fromkeys(table["query"]):
+        for mode, label in labels.items():
+            rows = table[(table["query"] == query) & (table["mode"] == mode)].set_index("layer")
+            if rows.empty:
+                continue
+            cells = [
+                f"{100 * rows.loc[layer, 'share']:.1f}, {rows.loc[layer, 'correlation']:+.2f} "
+                f"({rows.loc[layer, 'correlation_low']:+.2f} to {rows.loc[layer, 'correlation_high']:+.2f})"
+                for layer in layers
+            ]
+            shown.add_row(query, label, f"{100 * rows['even'].iloc[0]:.1f}", *cells)
+    return shown
+
+
 def modality(shifts: pd.DataFrame, labels: Mapping[str, str], layers: Sequence[int], title: str) -> Table:
     """The chosen layers: each mode's shift in sigmas ± half the 95 % interval, which way where that leaves out 0."""
     shown = _table(title, "queries", "mode", *(f"layer {layer}: σ" for layer in layers))

@@ -4,12 +4,13 @@ from iar.plots.agreement import agreement_matrices
 from iar.plots.dumbbells import dumbbells
 from iar.plots.frontier import frontier
 from iar.plots.heatmap import heat_maps
-from iar.plots.modality import origin_curves, shift_curves
+from iar.plots.modality import attention_curves, origin_curves, shift_curves
 from iar.plots.probes import vector_figure
 from iar.plots.separability import component_scatter, norm_curves, separability_curves
 
 __all__ = [
     "agreement_matrices",
+    "attention_curves",
     "component_scatter",
     "dumbbells",
     "frontier",

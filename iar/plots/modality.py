@@ -72,6 +72,34 @@ def origin_curves(table: pd.DataFrame, labels: Mapping[str, str], stem: Path, ti
         return save(figure, stem)
 
 
+def attention_curves(table: pd.DataFrame, labels: Mapping[str, str], stem: Path, title: str) -> list[Path]:
+    """Draw each mode's share of attention over layers, and below it its correlation with safety, with 95 % bands.
+
+    Args:
+        table: Rows of `iar.analysis.attention.attention`.
+        labels: As for `shift_curves`.
+
+    Raises:
+        UserError: The files cannot be written.
+    """
+    queries = list(dict.fromkeys(table["query"]))
+    lower = table.drop(columns=["low", "high"]).rename(columns={"correlation_low": "low", "correlation_high": "high"})
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.6), dpi=300, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(2, len(queries), sharex=True, sharey="row", squeeze=False)
+        for place, query in enumerate(queries):
+            part = table[table["query"] == query]
+            _curves(panels[0][place], part, labels, "share")
+            _curves(panels[1][place], lower[lower["query"] == query], labels, "correlation")
+            panels[0][place].set_title(f"{query} queries ({part['rows'].max()} rows)")
+            panels[1][place].set_xlabel("layer")
+        panels[0][0].set_ylabel("attention to the image")
+        panels[1][0].set_ylabel("correlation with\nsafety")
+        _finish(figure, panels[0][0], title)
+        return save(figure, stem)
+
+
 def _curves(panel: Axes, part: pd.DataFrame, labels: Mapping[str, str], column: str) -> None:
     for number, (mode, label) in enumerate(labels.items()):
         line = part[part["mode"] == mode]

@@ -47,6 +47,12 @@ def test_all_parts_and_again_the_same_bytes(settings, command, tmp_path, tiny, r
     assert {Path(file).name for file in done.out.split()} == expected | {"analysis.json", "heads.csv"}
     assert all((tmp_path / file).is_file() for file in done.out.split())
 
+    seen = command("analyze", *settings[:-1], "run=seen", "parts=[attention]")
+    assert seen.code == 0, seen.err
+    table = pd.read_csv(tmp_path / "seen/attention.csv")
+    assert set(table["mode"]) == {"search", "typography", "concat", "figstep"} and table["share"].between(0, 1).all()
+    assert (tmp_path / "seen/attention.png").is_file()
+
     again = command("analyze", *settings[:-1], "run=s", "parts=[agreement,norms]")
     assert again.code == 0, again.err
     files = sorted((tmp_path / "s").glob("*.*"))

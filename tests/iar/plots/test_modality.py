@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from iar.plots import modality, origin_curves, shift_curves
+from iar.plots import attention_curves, modality, origin_curves, shift_curves
 
 LABELS = {"search": "relevant image", "figstep": "FigStep", "absent": "never drawn"}
 
@@ -30,7 +30,13 @@ def draw_origin(stem, factor=1.0):
     return origin_curves(increments.assign(increment=factor * increments["increment"]), LABELS, stem, "title")
 
 
-@pytest.mark.parametrize("draw", [draw_shift, draw_origin])
+def draw_attention(stem, factor=1.0):
+    shares = table("share")
+    bands = {"correlation": 0.1, "correlation_low": -0.2, "correlation_high": 0.3}
+    return attention_curves(shares.assign(share=factor * shares["share"], **bands), LABELS, stem, "title")
+
+
+@pytest.mark.parametrize("draw", [draw_shift, draw_origin, draw_attention])
 def test_drawn_twice_is_the_same_bytes(tmp_path, draw):
     first, again = draw(tmp_path / "a"), draw(tmp_path / "b")
     assert [file.name for file in first] == ["a.png", "a.pdf"]
