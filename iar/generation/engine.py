@@ -148,7 +148,7 @@ class Engine:
     def _asked(self, row: Row, revision: Revision) -> Configuration:
         """What the row is asked under: its own configuration, unless a coin decides."""
         configuration = row.configuration
-        if configuration.steering != "random_gate":
+        if configuration.traits.draws != "coin":
             return configuration
         vectors = self._vectors_for(configuration)
         assert revision.gate is not None and vectors is not None and vectors.gates is not None

@@ -3,6 +3,7 @@
 ``gate`` answers with a fixed refusal where the gate fires and leaves the model alone elsewhere: what the gate alone is
 worth. ``random_gate`` steers a prompt with the probability with which the gate fires on the prompts it was fitted on,
 by a coin that depends on the seed and the prompt: what steering so many prompts is worth without knowing which.
+``calibrated_random_gate`` also takes the vector off as often as the gate reads harmless there.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ def unsteered(configuration: Configuration) -> Configuration:
 
 
 def tossed(configuration: Configuration, gate: Gate, gates: Gates, row: Row) -> Configuration:
-    """What ``random_gate`` makes of a prompt: the plain method, or none."""
+    """What a random gate makes of a prompt: the plain method, with the vector added or taken off, or none."""
     named = f"{configuration.seed}|{row.prompt}|{[image.name for image in row.images]}"
     coin = int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "little") / 2**64
-    fires = coin < gates.rate_at(gate.layer, gate.threshold)
-    return _steered_by(configuration, "iar") if fires else unsteered(configuration)
+    if coin < gates.rate_at(gate.layer, configuration.threshold):
+        return _steered_by(configuration, "iar")
+    if configuration.traits.releases and coin >= gates.rate_at(gate.layer, configuration.release_threshold):
+        return _steered_by(replace(configuration, strength=-configuration.release), "iar")
+    return unsteered(configuration)
 
 
 def _steered_by(configuration: Configuration, steering: str) -> Configuration:

@@ -17,6 +17,7 @@ Firing = Literal["hard", "soft"]
 
 _PROMPTING = ("reminder", "shots", "shots_by", "shots_seed")
 _CONDITIONAL = ("gate_layer", "threshold", "gate", "kl")
+_RELEASING = ("release", "release_threshold")
 STANDARD = "standard"  # the reminder that goes without saying
 
 
@@ -27,11 +28,12 @@ class Configuration:
     Attributes:
         method: How the model is steered, a row of `iar.revision.methods`: ``iar`` adds the revision vector, ``random``
             a random direction of the same length (the control); ``gated`` and ``categorical`` add where a gate fires
-            (`iar.revision.gate`), ``adaptive``, ``nullspace``, ``ablation``, ``rotation`` what depends on the
-            activation (modules of `iar.revision`), ``addition`` at every position. Controls of the gate:
-            ``gated_random``, ``categorical_random`` (random directions where they fire), ``random_gate`` (the vector
-            where a coin says so), ``gate`` (a fixed refusal where it fires). How it is prompted: ``cot``, ``prompt``,
-            ``fewshot``. Several of these joined by ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
+            (`iar.revision.gate`), ``calibrated`` adds or takes off, ``adaptive``, ``nullspace``, ``ablation``,
+            ``rotation`` what depends on the activation (modules of `iar.revision`), ``addition`` at every position.
+            Controls of the gate: ``gated_random``, ``calibrated_random``, ``categorical_random`` (random directions
+            where they fire), ``random_gate``, ``calibrated_random_gate`` (the vector where a coin says so), ``gate`` (a
+            fixed refusal where it fires). How it is prompted: ``cot``, ``prompt``, ``fewshot``. Several of these joined
+            by ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
         layers: Decoder block indices from 0; the vector is added to the block's output. At head level the blocks whose
             heads may be chosen; empty for all.
         strength: Factor on the vector; for ``rotation`` degrees.
@@ -50,9 +52,12 @@ class Configuration:
         shots_seed: The seed.
         gate_layer: The block that the gate reads; -1 for the lowest steered one (at head level the one before it).
         threshold: Probability of "unsafe" from which a hard gate fires.
-        gate: ``hard``: fires or not; ``soft``: what is added is multiplied by the probability.
+        gate: ``hard``: fires or not; ``soft``: what is added is multiplied by the probability, of ``calibrated`` by how
+            far that is beyond its threshold.
         kl: 0, or the mean KL divergence (nats) on benign prompts that the strength may cause: it is then the largest
             one below ``strength`` that keeps to it.
+        release: Of ``calibrated``: factor on the vector that is taken off where the gate reads harmless.
+        release_threshold: Probability of "unsafe" below which it is. Both are the defaults for every other method.
     """
 
     method: str = "none"
@@ -73,11 +78,16 @@ class Configuration:
     threshold: float = 0.5
     gate: Firing = "hard"
     kl: float = 0.0
+    release: float = 0.5
+    release_threshold: float = 0.3
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", canonical(self.method))
         if len(self.traits.positions) == 1:
             object.__setattr__(self, "positions", self.traits.positions[0])
+        if not self.traits.releases:
+            for name in _RELEASING:
+                object.__setattr__(self, name, getattr(Configuration, name))
         for label, value, options in (
             ("scale", self.scale, get_args(Scale)),
             ("positions", self.positions, get_args(Positions)),
@@ -115,6 +125,11 @@ class Configuration:
     def _check_gate(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise UserError(f"threshold={self.threshold:g} must be a probability from 0 to 1, such as 0.5")
+        if self.traits.releases and not 0 <= self.release_threshold <= self.threshold:
+            raise UserError(
+                f"release_threshold={self.release_threshold:g} must be a probability from 0 to threshold="
+                f"{self.threshold:g}: a prompt is not both unsafe and harmless"
+            )
         lowest = min(self.layers, default=None)
         if lowest is not None and self.gate_layer > lowest - bool(self.heads):
             before = "below the lowest layer of the heads" if self.heads else "not above the lowest steered layer"
@@ -191,6 +206,10 @@ class Configuration:
             told += [f"g{self.gate_layer}"] if self.gate_layer >= 0 else []
             told += ["soft"] if self.gate == "soft" else []
             told += [f"t{self.threshold:g}"] if self.threshold != Configuration.threshold else []
+        if self.traits.releases:
+            told += [f"r{self.release:g}"]
+            default = self.release_threshold == Configuration.release_threshold
+            told += [] if default else [f"rt{self.release_threshold:g}"]
         return "-".join([*told, f"kl{self.kl:g}"] if self.kl else told)
 
     @property
@@ -223,6 +242,7 @@ class Configuration:
         """The settings that say what is added to the activations: what they have in common whatever the prompting."""
         values = self.to_dict() | {"method": self.steering}
         unused = (*_PROMPTING, *(() if self.conditional or self.kl else _CONDITIONAL))
+        unused += () if self.traits.releases else _RELEASING
         return {name: value for name, value in values.items() if name not in unused}
 
     def to_dict(self) -> dict[str, Any]:

@@ -49,6 +49,8 @@ def revise(
     gate_layer: int | Sequence[int] = -1,
     threshold: float | Sequence[float] = 0.5,
     gate: Firing | Sequence[Firing] = "hard",
+    release: float | Sequence[float] = Configuration.release,
+    release_threshold: float | Sequence[float] = Configuration.release_threshold,
     prompt_length: int | None = None,
     compiled: bool = False,
 ) -> Iterator[None]:
@@ -75,10 +77,13 @@ def revise(
         scale: Unit of the strength: ``raw``, ``unit``, ``sigma`` or ``norm`` (see `iar.revision.direction`).
         heads: 0 for block outputs; K > 0 for the K attention heads of highest probe accuracy (ITI takes 48).
         method: ``iar``; ``random`` for the control, a random direction of the same length; ``none``; ``gated``,
-            ``categorical``, ``adaptive``, ``nullspace``, ``ablation``, ``addition``, ``rotation`` (docs/beyond-iar.md).
+            ``calibrated``, ``categorical``, ``adaptive``, ``nullspace``, ``ablation``, ``addition``, ``rotation``
+            (docs/beyond-iar.md).
         seed: Of the random direction.
         gate_layer, threshold, gate: Of a gate (`iar.revision.gate`): the block that it reads (-1: the first steered
             one), the probability from which it fires, ``hard`` or ``soft``.
+        release, release_threshold: Of ``calibrated``: the strength with which the vector is taken off where the
+            probability is below the second.
         prompt_length: Tokens of the padded prompt.
 
     Raises:
@@ -92,6 +97,7 @@ def revise(
     rows = _rows(
         vectors=vectors, layers=layers, strength=strength, positions=positions, scale=scale, heads=heads,
         method=method, seed=seed, gate_layer=gate_layer, threshold=threshold, gate=gate,
+        release=release, release_threshold=release_threshold,
     )  # fmt: skip
     sources = [row.pop("vectors") for row in rows]
     files = dict.fromkeys(source for source in sources if not isinstance(source, VectorSet))
@@ -144,20 +150,26 @@ def _is_list(value: Any) -> bool:
 
 
 def _revision(row: dict[str, Any], vectors: VectorSet, dtype: torch.dtype) -> Revision:
-    try:
-        strength = float(row["strength"])
-    except (TypeError, ValueError) as error:
-        raise UserError(f"strength must be a number: {error}") from error
-    if not math.isfinite(strength):
-        raise UserError(f"strength={strength} is not finite")
+    strength, release = (_number(name, row[name]) for name in ("strength", "release"))
     layers = _layers(row["layers"])
     # A row without a place is an unsteered one; an unknown name is an error there too.
     method = "none" if not layers and not row["heads"] and row["method"] == "iar" else row["method"]
     if method in METHODS and METHODS[method].routed:
         raise UserError(f"method {method!r} routes whole prompts: use it in iar.sweep")
-    configuration = Configuration(**(row | {"layers": layers, "strength": strength, "method": method}))
+    read = {"layers": layers, "method": method, "strength": strength, "release": release}
+    configuration = Configuration(**(row | read))
     check_overflow(configuration, vectors, dtype)
     return directions(configuration, vectors)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} must be a number: {error}") from error
+    if not math.isfinite(found):
+        raise UserError(f"{name}={found} is not finite")
+    return found
 
 
 def _layers(value: Any) -> tuple[int, ...]:

@@ -6,8 +6,9 @@
 with s = 1 (``raw``), 1 / |v| (``unit``), sigma / |v| (``sigma``) or mean |h| / |v| (``norm``; the mean over the pairs'
 pooled activations, so strength 0.1 adds a tenth of their length: a strength that can be compared between models). At
 head level with ``sigma`` this is ITI's alpha * sigma * theta (arXiv 2306.03341, eq. 2), which IAR follows (arXiv
-2501.16378). A gate multiplies this by its weight of the prompt (`iar.revision.gate`); what depends on the activation
-itself is a rule (`iar.revision.rule`).
+2501.16378). A gate multiplies this by its weight of the prompt (`iar.revision.gate`); ``calibrated`` has two weights,
+and the second one's vector is that of strength -release. What depends on the activation itself is a rule
+(`iar.revision.rule`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from iar.errors import UserError
 from iar.revision.configuration import Configuration
-from iar.revision.gate import Gate, Kind
+from iar.revision.gate import Gate, Kind, both_ways
 from iar.revision.heads import best_heads
 from iar.revision.rule import Rule
 from iar.vectors.random_direction import random_unit
@@ -37,9 +38,9 @@ class Revision:
     """What is added for one row of a batch; empty for an unsteered row.
 
     Attributes:
-        layers: Block -> (hidden,) float32, added to the block's output; (k, hidden) under a gate of k categories.
+        layers: Block -> (hidden,) float32, added to the block's output; (k, hidden) under a gate of k probes.
         heads: Block -> (heads * head_dim,) float32, added to the input of the block's attention output projection,
-            in ``(head dim)`` order; zero for the heads that are not chosen.
+            in ``(head dim)`` order; zero for the heads that are not chosen. Under a gate of k probes k rows of these.
         rules: Block -> what is added to its output where that depends on the activation.
         gate: Multiplies all of it by its weight of the prompt; None: by 1.
     """
@@ -78,14 +79,11 @@ def directions(configuration: Configuration, vectors: VectorSet | None) -> Revis
         revision = Revision(rules={layer: make(configuration, vectors, layer) for layer in configuration.layers})
     elif traits.categorical:
         return _categorical(configuration, gates_of(configuration, vectors))
-    elif configuration.heads == 0:
-        revision = Revision(layers=_of_layers(configuration, vectors))
-    elif vectors.heads is None:
-        raise UserError(
-            f"configuration {configuration.name!r} needs vectors of heads: make them with iar.extract level=head"
-        )
     else:
-        revision = Revision(heads=_of_heads(configuration, vectors.heads))
+        revision = _constant(configuration, vectors)
+        if traits.releases:
+            off = _constant(replace(configuration, strength=-configuration.release), vectors)
+            revision = Revision(_stacked(revision.layers, off.layers), _stacked(revision.heads, off.heads))
     return replace(revision, gate=_gate(configuration, vectors, revision)) if configuration.gated else revision
 
 
@@ -100,6 +98,21 @@ def gates_of(configuration: Configuration, vectors: VectorSet) -> Gates:
     return vectors.gates
 
 
+def _constant(configuration: Configuration, vectors: VectorSet) -> Revision:
+    """What is added whatever the activation is."""
+    if configuration.heads == 0:
+        return Revision(layers=_of_layers(configuration, vectors))
+    if vectors.heads is None:
+        raise UserError(
+            f"configuration {configuration.name!r} needs vectors of heads: make them with iar.extract level=head"
+        )
+    return Revision(heads=_of_heads(configuration, vectors.heads))
+
+
+def _stacked(one: Mapping[int, Tensor], other: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    return {layer: torch.stack([one[layer], other[layer]]) for layer in one}
+
+
 def _gate(configuration: Configuration, vectors: VectorSet, revision: Revision) -> Gate:
     gates, first = gates_of(configuration, vectors), revision.blocks[0]
     layer = configuration.gate_at if configuration.gate_at >= 0 else first - 1
@@ -108,7 +121,11 @@ def _gate(configuration: Configuration, vectors: VectorSet, revision: Revision) 
             f"configuration {configuration.name!r}: its gate would read block {layer}, but its heads begin in block "
             f"{first}: choose heads of later layers (layer=[15,16,…]) or an earlier gate_layer"
         )
-    kind: Kind = "soft" if configuration.gate == "soft" else "hard"
+    soft = configuration.gate == "soft"
+    if configuration.traits.releases:
+        probe = gates.weight[layer], gates.bias[layer]
+        return both_ways(layer, *probe, configuration.threshold, configuration.release_threshold, soft)
+    kind: Kind = "soft" if soft else "hard"
     return Gate(layer, gates.weight[layer][None], gates.bias[layer][None], configuration.threshold, kind)
 
 

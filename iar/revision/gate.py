@@ -4,6 +4,10 @@
     hard:       weight 1 where p > threshold, else 0
     soft:       weight p
     strongest:  of k categories the one of the highest p has weight 1 if that is over the threshold; all others 0
+    ramp:       weight (p - threshold) / (1 - threshold) where p > threshold, else 0
+
+``calibrated`` steers both ways by one probe: a gate of (w, -w) and (b, -b), whose second p is the first one's 1 - p,
+with a threshold for each (`both_ways`).
 
 The weight multiplies what is added at the blocks from g on, at this token and at every one that is generated: it is
 decided once a prompt (CAST, arXiv 2409.05907, decides on its first forward pass too). Probes: `iar.vectors.gates`.
@@ -18,24 +22,24 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Kind = Literal["hard", "soft", "strongest"]
+Kind = Literal["hard", "soft", "strongest", "ramp"]
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A gate with one probe, or with one for each of k categories.
+    """A gate with one probe, with one for each of k categories, or with one for each of two ways.
 
     Attributes:
         layer: The block whose output is read.
-        weight: (k, hidden) float32; k is 1 unless the kind is ``strongest``.
+        weight: (k, hidden) float32.
         bias: (k,) float32.
-        threshold: Probability of "unsafe" from which it fires.
+        threshold: Probability from which it fires; one for all k, or k of them.
     """
 
     layer: int
     weight: Tensor
     bias: Tensor
-    threshold: float = 0.5
+    threshold: float | tuple[float, ...] = 0.5
     kind: Kind = "hard"
 
     def probabilities(self, hidden: Tensor) -> Tensor:
@@ -48,13 +52,22 @@ class Gate:
         found = self.probabilities(hidden)
         if self.kind == "soft":
             return found
-        fires = (found > self.threshold).to(found.dtype)
+        threshold = found.new_tensor(self.threshold)
+        if self.kind == "ramp":
+            return (found - threshold).clamp(min=0) / (1 - threshold).clamp(min=torch.finfo(found.dtype).tiny)
+        fires = (found > threshold).to(found.dtype)
         if self.kind == "hard":
             return fires
         best = torch.nn.functional.one_hot(found.argmax(1), found.shape[1]).to(found.dtype)
         return best * fires
 
 
+def both_ways(layer: int, weight: Tensor, bias: Tensor, above: float, below: float, soft: bool = False) -> Gate:
+    """The gate of two ways that one probe, (hidden,) and (), decides: p > ``above``, and p < ``below``."""
+    kind: Kind = "ramp" if soft else "hard"
+    return Gate(layer, torch.stack([weight, -weight]), torch.stack([bias, -bias]), (above, 1 - below), kind)
+
+
 def widest(gates: Sequence[Gate | None]) -> int:
-    """The most categories that one of the gates has; 1 for none."""
+    """The most probes that one of the gates has; 1 for none."""
     return max((len(gate.bias) for gate in gates if gate is not None), default=1)

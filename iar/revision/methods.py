@@ -30,6 +30,7 @@ class Method:
             layers' or heads' vectors are added (`iar.revision.direction`).
         categorical: Adds one of several vectors: that of the prompt's category.
         gated: A gate decides which prompts are revised (`iar.revision.gate`).
+        releases: Where its gate reads harmless, the vector is taken off: ``release`` and ``release_threshold``.
         reads_gates: Needs what is known of benign activations, which the vector file holds beside the gates.
         draws: What it draws from its seed: ``directions`` instead of the vectors', or a ``coin`` instead of the gate.
         routed: The engine answers whole prompts one way or the other (`iar.generation.routing`), so it has no meaning
@@ -48,6 +49,7 @@ class Method:
     rule: str = ""
     categorical: bool = False
     gated: bool = False
+    releases: bool = False
     reads_gates: bool = False
     draws: Literal["", "directions", "coin"] = ""
     routed: bool = False
@@ -67,6 +69,16 @@ METHODS = {
             "random", "random direction", strength=_FACTOR, draws="directions", controls=("iar", "addition"), heads=True
         ),
         Method("gated", "gated", strength=_FACTOR, gated=True, heads=True, positions=_AFTER_GATE),
+        Method(
+            "calibrated",
+            "calibrated",
+            strength="a factor on the vector where the gate reads unsafe",
+            gated=True,
+            releases=True,
+            heads=True,
+            positions=_AFTER_GATE,
+            kl=False,
+        ),
         Method(
             "categorical",
             "categorical",
@@ -111,6 +123,31 @@ METHODS = {
             controls=("gated",),
             heads=True,
             positions=_AFTER_GATE,
+        ),
+        Method(
+            "calibrated_random",
+            "calibrated, random",
+            strength="a factor on the vector where the gate reads unsafe",
+            gated=True,
+            releases=True,
+            draws="directions",
+            controls=("calibrated",),
+            heads=True,
+            positions=_AFTER_GATE,
+            kl=False,
+        ),
+        Method(
+            "calibrated_random_gate",
+            "calibrated, random gate",
+            strength="a factor on the vector where the gate reads unsafe",
+            gated=True,
+            releases=True,
+            draws="coin",
+            routed=True,
+            controls=("calibrated",),
+            heads=True,
+            positions=_AFTER_GATE,
+            kl=False,
         ),
         Method(
             "categorical_random",

@@ -21,8 +21,9 @@ def check(configuration: Configuration, vectors: VectorSet | None, dtype: torch.
         UserError: It has, or as `iar.revision.direction.directions`.
     """
     limit = torch.finfo(dtype).max
-    strength = abs(configuration.strength)
-    once = directions(replace(configuration, strength=1.0), vectors)  # strength x this may be no number in float32
+    strength = max(abs(configuration.strength), abs(configuration.release) if configuration.traits.releases else 0)
+    # Strength x this may be no number in float32.
+    once = directions(replace(configuration, strength=1.0, release=1.0), vectors)
     for layer, vector in [*once.layers.items(), *once.heads.items()]:
         most = float(vector.abs().max())
         if not strength * most <= limit:

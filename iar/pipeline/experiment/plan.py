@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # What may differ between the jobs of one run; everything else defines the run.
 AXES = (
     "method", "layer", "heads", "strength", "scale", "positions", "pairs", "estimator", "tokens", "seed", "controls",
-    "reminder", "shots", "shots_by", "shots_seed", "gate_layer", "threshold", "gate", "kl", "benchmark",
+    "reminder", "shots", "shots_by", "shots_seed", "gate_layer", "threshold", "gate", "release", "release_threshold",
+    "kl", "benchmark",
 )  # fmt: skip
 LAYER = 14  # of the published setting
 
@@ -101,6 +102,8 @@ def _conditional(cfg: Scoring, steering: methods.Method) -> dict[str, Any]:
         "gate_layer": -1 if cfg.gate_layer is None else cfg.gate_layer,
         "threshold": float(cfg.threshold),
         "gate": cfg.gate,
+        "release": float(cfg.release),
+        "release_threshold": float(cfg.release_threshold),
         "kl": kl,
     }
 

@@ -276,6 +276,8 @@ class Scoring(Settings, Questions):
     gate_layer: FromZero | None
     threshold: Annotated[float, Field(allow_inf_nan=False)]
     gate: Firing
+    release: Annotated[float, Field(allow_inf_nan=False)]
+    release_threshold: Annotated[float, Field(allow_inf_nan=False)]
     kl: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     kl_prompts: KLPrompts
     reminder: Text

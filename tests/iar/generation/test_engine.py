@@ -21,6 +21,7 @@ from iar.prompting.cot import instructed
 from iar.prompting.few_shot import Demonstration, Demonstrations
 from iar.prompting.reminder import reminded
 from iar.revision import Configuration, directions, steering
+from iar.revision.gate import Gate
 from iar.vectors import HeadVectors, VectorSet
 from iar.vectors.gates import Gates
 from tests.iar.revision import conftest as of_revision
@@ -37,6 +38,8 @@ CONFIGURATIONS = (
     Configuration("iar", (1, 3), 2.0, heads=3, positions="all"),
     Configuration("gated", (3,), 2.0, gate_layer=1),
     Configuration("gated", (2, 3, 4), 1.5, heads=3, gate="soft", positions="generated"),
+    Configuration("calibrated", (3,), 2.0, release=1.5, gate_layer=1),
+    Configuration("calibrated", (2, 3, 4), 1.5, heads=3, gate="soft", threshold=0.4, positions="generated"),
     Configuration("categorical", (4,), 1.0),
     Configuration("adaptive", (2,), 1.0),
     Configuration("ablation", (1, 3), 1.0, positions="all"),
@@ -327,6 +330,52 @@ def test_a_coin_or_the_gate_alone_sends_whole_prompts(
     assert len(set(keys)) == len(keys)
     engine = Engine(tiny, vectors)
     assert all(engine.key(g.sample, g.configuration, NEW) == g.key for g in found.values())
+
+
+def test_calibration_gives_the_plain_answers_of_both_strengths(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]
+) -> None:
+    """Exactly: added where the gate reads unsafe, taken off where it reads harmless, as it is in between."""
+    up, down = Configuration("iar", (3,), 2.0), Configuration("iar", (3,), -1.5)
+    known = vectors["multi_response-mms-mean"]
+    assert known.gates is not None
+    gates = replace(known.gates, weight=known.gates.weight / 20)  # no two prompts at probability 1
+    known_as = {"multi_response-mms-mean": replace(known, gates=gates)}
+    read = dict(zip((one.id for one in samples), _read(tiny, samples, gates), strict=True))
+    ordered = sorted(read.values())
+    below, above = (ordered[0] + ordered[1]) / 2, (ordered[-1] + ordered[-2]) / 2
+    asked = Configuration("calibrated", (3,), 2.0, release=1.5, gate_layer=1, threshold=above, release_threshold=below)
+    tossed = [replace(asked, method="calibrated_random_gate", seed=seed) for seed in range(6)]
+    closed = replace(asked, threshold=1.0, release_threshold=0.0)
+    one_way = replace(asked, release=0.0)
+    gated = Configuration("gated", (3,), 2.0, gate_layer=1, threshold=above)
+    found = run(tiny, known_as, samples, (Configuration(), up, down, asked, closed, one_way, gated, *tossed), NEW)
+    ways = dict.fromkeys((up.name, down.name, "none"), 0)
+    for one in samples:
+        which = up.name if read[one.id] > above else down.name if read[one.id] < below else "none"
+        ways[which] += 1
+        assert found[one.id, asked.name].answer == found[one.id, which].answer
+        assert found[one.id, closed.name].answer == found[one.id, "none"].answer
+        assert found[one.id, one_way.name].answer == found[one.id, gated.name].answer
+    assert list(ways.values()) == [1, 1, 3]
+    tosses = list(itertools.product(samples, tossed))  # each way at a rate of one half
+    for way in (up, down):
+        same = [found[one.id, coin.name].answer == found[one.id, way.name].answer for one, coin in tosses]
+        assert 8 <= sum(same) <= 22
+    keys = [g.key for g in found.values()]
+    assert len(set(keys)) == len(keys)
+
+
+def _read(loaded: LoadedModel, samples: list[Sample], gates: Gates) -> list[float]:
+    """The probability that the gate of block 1 reads at the end of each prompt."""
+    gate, found = Gate(1, gates.weight[1][None], gates.bias[1][None]), []
+    for sample in samples:
+        images = [chat.open_image(path) for path in sample.images]
+        inputs, _ = chat.encode(loaded, [sample.prompt], [images])
+        with torch.no_grad():
+            hidden = loaded.model(**inputs, output_hidden_states=True).hidden_states[2]
+        found.append(float(gate.probabilities(hidden[:, -1])[0, 0]))
+    return found
 
 
 def test_a_budget_says_the_strength(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:

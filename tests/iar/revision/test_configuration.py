@@ -17,6 +17,12 @@ from iar.revision.methods import controls
         ({"method": "gated", "layers": (14,), "gate_layer": 10, "threshold": 0.7}, "gated-L14-x0-g10-t0.7"),
         ({"method": "gated", "layers": (14,), "strength": 2, "gate": "soft", "kl": 0.05}, "gated-L14-x2-soft-kl0.05"),
         ({"method": "gated", "heads": 16, "strength": 2, "scale": "sigma"}, "gated-H16-x2-sigma"),
+        ({"method": "calibrated", "layers": (14,), "strength": 1}, "calibrated-L14-x1-r0.5"),
+        (
+            {"method": "calibrated", "layers": (14,), "strength": 1, "gate_layer": 9, "threshold": 0.7,
+             "release": 0.25, "release_threshold": 0.2, "gate": "soft"},
+            "calibrated-L14-x1-g9-soft-t0.7-r0.25-rt0.2",
+        ),
         ({"method": "iar", "layers": (3, 5, 6, 8, 9, 10), "strength": 2}, "iar-L3+5+6+8to10-x2"),
         ({"method": "gated_random", "layers": (14,), "strength": 2, "seed": 3}, "gated_random-L14-x2-s3"),
         ({"method": "categorical_random", "layers": (14,), "strength": 2, "seed": 3}, "categorical_random-L14-x2-s3"),
@@ -42,7 +48,7 @@ def test_what_kind_a_method_is() -> None:
     assert {m: kind(m) for m in ("iar", "ablation", "addition")} == dict.fromkeys(
         ("iar", "ablation", "addition"), (False, False, False)
     )
-    assert kind("gated") == kind("categorical") == (True, True, False)
+    assert kind("gated") == kind("calibrated") == kind("categorical") == (True, True, False)
     assert kind("adaptive") == kind("nullspace") == kind("rotation") == (False, True, False)
     assert {kind(name) for name in controls() if name != "random"} == {(True, True, True)}
     assert kind("random") == (False, False, True)
@@ -56,6 +62,17 @@ def test_plain_methods_are_what_they_were_before_there_were_gates() -> None:
     assert gated.revision["threshold"] == 0.5
     assert replace(gated, threshold=0.6).revision != gated.revision
     assert replace(plain, kl=0.1).revision["kl"] == 0.1
+
+
+def test_what_only_calibration_has_is_no_part_of_other_methods() -> None:
+    for method in ("iar", "gated", "nullspace", "gate"):
+        found = Configuration(method, (14,), 1.0, release=2.0, release_threshold=0.9)
+        assert found == Configuration(method, (14,), 1.0)
+        assert not {"release", "release_threshold"} & set(found.revision)
+    assert "release" not in replace(Configuration("iar", (14,), 1.5), kl=0.1).revision
+    calibrated = Configuration("calibrated", (14,), 1.0, release=2.0, release_threshold=0.1)
+    assert (calibrated.revision["release"], calibrated.revision["release_threshold"]) == (2.0, 0.1)
+    assert calibrated != replace(calibrated, release=1.0)
 
 
 def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
@@ -81,6 +98,12 @@ def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
         ({"method": "rotation", "scale": "unit"}, "takes scale=raw, not unit: its strength is an angle in degrees"),
         ({"method": "rotation", "kl": 0.1}, "method 'rotation' has no strength without effect, so kl=… cannot"),
         ({"method": "gate", "kl": 0.1}, "method 'gate' has no strength without effect"),
+        ({"method": "calibrated", "kl": 0.1}, "method 'calibrated' has no strength without effect"),
+        (
+            {"method": "calibrated", "threshold": 0.4, "release_threshold": 0.5},
+            "release_threshold=0.5 must be a probability from 0 to threshold=0.4",
+        ),
+        ({"method": "calibrated", "release_threshold": -0.1}, "release_threshold=-0.1 must be a probability from 0"),
         ({"method": "gatd"}, "unknown method 'gatd': did you mean 'gate"),
     ],
 )  # fmt: skip

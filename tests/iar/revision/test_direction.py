@@ -114,6 +114,26 @@ def test_a_gated_configuration_adds_what_the_plain_one_adds(vectors: VectorSet, 
     assert all(torch.equal(control.layers[layer], random.layers[layer]) for layer in (3, 4)) and control.gate
 
 
+@pytest.mark.parametrize("heads", [0, 6])
+def test_calibration_has_the_plain_ones_of_both_strengths(vectors: VectorSet, random_gates: Any, heads: int) -> None:
+    gates = random_gates()
+    known = dataclasses.replace(vectors, gates=gates)
+    settings: dict[str, Any] = {"scale": "sigma", "heads": heads, "seed": 5}
+    asked = Configuration("calibrated", (3, 4), 2.0, threshold=0.7, release=0.25, release_threshold=0.2, **settings)
+    for method, plain in (("calibrated", "iar"), ("calibrated_random", "random")):
+        found = directions(dataclasses.replace(asked, method=method), known)
+        up, down = (directions(Configuration(plain, (3, 4), s, **settings), vectors) for s in (2.0, -0.25))
+        for both, one, other in ((found.layers, up.layers, down.layers), (found.heads, up.heads, down.heads)):
+            assert both.keys() == one.keys()
+            assert all(torch.equal(both[layer], torch.stack([one[layer], other[layer]])) for layer in one)
+        gate = found.gate
+        assert gate is not None and (gate.layer, gate.kind) == (found.blocks[0] - bool(heads), "hard")
+        assert gate.threshold == (0.7, 0.8) and torch.equal(gate.weight[0], gates.weight[gate.layer])
+        assert torch.equal(gate.weight[1], -gate.weight[0]) and torch.equal(gate.bias[1], -gate.bias[0])
+    soft = directions(dataclasses.replace(asked, gate="soft", gate_layer=1), known).gate
+    assert soft is not None and (soft.layer, soft.kind) == (1, "ramp")
+
+
 def test_a_gate_of_heads_reads_the_block_before_them(vectors: VectorSet, random_gates: Any) -> None:
     known = dataclasses.replace(vectors, gates=random_gates())
     found = directions(Configuration("gated", (2, 5), 1.0, heads=6), known)
@@ -149,7 +169,7 @@ def test_random_categories_keep_gates_and_lengths(vectors: VectorSet, random_gat
     assert not torch.equal(directions(dataclasses.replace(plain, seed=2), known).layers[4], control.layers[4])
 
 
-@pytest.mark.parametrize("method", ["gated", "categorical", "adaptive", "nullspace", "rotation"])
+@pytest.mark.parametrize("method", ["gated", "calibrated", "categorical", "adaptive", "nullspace", "rotation"])
 def test_what_needs_gates_says_so(vectors: VectorSet, method: str) -> None:
     with pytest.raises(UserError, match=r"iar\.extract gates=true"):
         directions(Configuration(method, (4,), 2.0), vectors)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from iar.models import chat
 from iar.revision import Revision, steering
-from iar.revision.gate import Gate, widest
+from iar.revision.gate import Gate, both_ways, widest
 from tests.iar.revision.conftest import greedy, hooks
 
 WEIGHT, BIAS = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0.0, -1.0])
@@ -31,6 +31,21 @@ def test_the_kinds_of_weights():
     strongest = Gate(0, WEIGHT, BIAS, kind="strongest")
     assert strongest.weights(HIDDEN).tolist() == [[1, 0], [0, 1], [0, 0]]
     assert (widest([]), widest([None, soft]), widest([soft, strongest, None])) == (1, 1, 2)
+
+
+def test_one_probe_decides_both_ways():
+    weight, bias = torch.tensor([1.0, 0.0]), torch.tensor(0.0)
+    hidden = torch.tensor([[2.0, 0.0], [0.1, 0.0], [-0.1, 0.0], [-2.0, 0.0]])  # p is .88, .52, .48, .12
+    hard = both_ways(1, weight, bias, above=0.6, below=0.4)
+    assert hard.weights(hidden).tolist() == [[1, 0], [0, 0], [0, 0], [0, 1]] and widest([hard]) == 2
+    p = Gate(1, weight[None], bias[None]).probabilities(hidden)[:, 0].double()
+    assert torch.allclose(hard.probabilities(hidden).double(), torch.stack([p, 1 - p], 1), atol=1e-6)
+    soft = both_ways(1, weight, bias, above=0.6, below=0.4, soft=True).weights(hidden).double()
+    expected = torch.stack([((p - 0.6) / 0.4).clamp(min=0), ((0.4 - p) / 0.4).clamp(min=0)], 1)
+    assert torch.allclose(soft, expected, atol=1e-6) and (expected > 0).sum() == 2
+    for ends in (hard.kind == "ramp", True):  # probabilities that nothing is beyond
+        never = both_ways(1, weight, bias, above=1.0, below=0.0, soft=ends)
+        assert not never.weights(100 * hidden).any()
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,8 @@ def test_a_gate_steers_the_rows_that_it_fires_on(tiny, features, vector, positio
 def test_a_gate_multiplies_heads_rules_and_categories(tiny, features, vector):
     gate = firing(tiny, features, 1)
     soft = Gate(1, gate.weight, gate.bias, kind="soft")
+    ways = both_ways(1, gate.weight[0], gate.bias[0], 0.6, 0.4)
+    ramp = both_ways(1, gate.weight[0], gate.bias[0], 0.6, 0.4, soft=True)
     with torch.no_grad():
         kept: list[Tensor] = []
         handle = tiny.decoder.layers[1].register_forward_hook(lambda m, a, out: kept.append(out[:, -1]))
@@ -82,6 +99,12 @@ def test_a_gate_multiplies_heads_rules_and_categories(tiny, features, vector):
     for gated, plainly in (
         (Revision(heads={2: vector}, gate=soft), [Revision(heads={2: vector * float(x)}) for x in p]),
         (Revision({2: vector, 4: -vector}, gate=soft), [Revision({2: vector * x, 4: -vector * x}) for x in p]),
+        (Revision({3: three[1:]}, gate=ways), [Revision({3: vector}), Revision({3: -vector})]),
+        (Revision(heads={2: three[1:]}, gate=ways), [Revision(heads={2: vector}), Revision(heads={2: -vector})]),
+        (
+            Revision({3: three[1:]}, gate=ramp),
+            [Revision({3: vector * float(x)}) for x in ramp.weights(kept[0]) @ torch.tensor([1.0, -1.0])],
+        ),
         (Revision({3: three}, gate=chosen), [Revision({3: three[int(i)]}) for i in best]),
     ):
         with steering(tiny.decoder, [gated] * 2, ["last"] * 2):

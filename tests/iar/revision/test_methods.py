@@ -48,32 +48,46 @@ def test_every_method_is_described(row: Method) -> None:
 
 def test_what_is_derived() -> None:
     assert list(METHODS) == [
-        *("none", "iar", "random", "gated", "categorical", "adaptive", "nullspace", "ablation", "addition", "rotation"),
-        *("gated_random", "categorical_random", "random_gate", "gate"),
+        *("none", "iar", "random", "gated", "calibrated", "categorical"),
+        *("adaptive", "nullspace", "ablation", "addition", "rotation"),
+        *("gated_random", "calibrated_random", "calibrated_random_gate", "categorical_random", "random_gate", "gate"),
     ]
-    assert controls() == ("random", "gated_random", "categorical_random", "random_gate", "gate")
+    assert controls() == (
+        *("random", "gated_random", "calibrated_random", "calibrated_random_gate", "categorical_random"),
+        *("random_gate", "gate"),
+    )
     asked = {name: [row.name for row in controls_of(name)] for name in METHODS}
     assert {name: found for name, found in asked.items() if found} == {
         "iar": ["random"],
         "gated": ["gated_random", "random_gate", "gate"],
+        "calibrated": ["calibrated_random", "calibrated_random_gate"],
         "categorical": ["categorical_random"],
         "addition": ["random"],
     }
     assert {name: METHODS[name].controls[0] for name in controls()} == {
         "random": "iar",
         "gated_random": "gated",
+        "calibrated_random": "calibrated",
+        "calibrated_random_gate": "calibrated",
         "categorical_random": "categorical",
         "random_gate": "gated",
         "gate": "gated",
     }
-    assert names(gated=True) == ["gated", "categorical", *controls()[1:]]
+    assert names(gated=True) == ["gated", "calibrated", "categorical", *controls()[1:]]
+    assert names(releases=True) == ["calibrated", "calibrated_random", "calibrated_random_gate"]
     assert names(reads_gates=True) == ["adaptive", "nullspace", "rotation"]
     assert names(categorical=True) == ["categorical", "categorical_random"]
-    assert names(routed=True) == ["random_gate", "gate"]
-    assert names(draws="directions") == ["random", "gated_random", "categorical_random"]
-    assert names(draws="coin") == ["random_gate"]
-    assert names(heads=True) == ["iar", "random", "gated", "gated_random", "random_gate", "gate"]
-    assert names(kl=False) == ["none", "rotation", "gate"] and names(strength="") == ["none", "gate"]
+    assert names(routed=True) == ["calibrated_random_gate", "random_gate", "gate"]
+    assert names(draws="directions") == ["random", "gated_random", "calibrated_random", "categorical_random"]
+    assert names(draws="coin") == ["calibrated_random_gate", "random_gate"]
+    assert names(heads=True) == [
+        *("iar", "random", "gated", "calibrated"),
+        *("gated_random", "calibrated_random", "calibrated_random_gate", "random_gate", "gate"),
+    ]
+    assert names(kl=False) == [
+        *("none", "calibrated", "rotation", "calibrated_random", "calibrated_random_gate", "gate"),
+    ]
+    assert names(strength="") == ["none", "gate"]
     assert names(positions=("all",)) == ["addition"]
     assert names(scales=("raw",)) == ["ablation", "rotation"]
     assert names(scales=("raw", "unit")) == ["categorical", "adaptive", "categorical_random"]
@@ -87,6 +101,8 @@ def test_spoken_names() -> None:
         "iar": "IAR",
         "random": "random direction",
         "gated_random": "gate, random direction",
+        "calibrated_random": "calibrated, random",
+        "calibrated_random_gate": "calibrated, random gate",
         "categorical_random": "categorical, random",
         "random_gate": "random gate",
         "gate": "gate alone",

@@ -54,6 +54,10 @@ def test_scales_heads_and_categories_count(vectors: VectorSet, random_gates: Any
         with pytest.raises(UserError, match=r"model\.dtype=bfloat16 or float32"):
             check(configuration, known, torch.float16)
         check(dataclasses.replace(configuration, strength=1e3), known, torch.float16)
+    both = Configuration("calibrated", (2,), 1.0, release=1e5)
+    with pytest.raises(UserError, match=r"model\.dtype=bfloat16 or float32"):
+        check(both, known, torch.float16)
+    check(dataclasses.replace(both, release=1e3), known, torch.float16)
     check(Configuration(), None, torch.float16)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from iar.generation.tree.request import Branch, Request
 from iar.models import chat
 from iar.revision.direction import Revision
-from iar.revision.gate import Gate
+from iar.revision.gate import Gate, both_ways
 from iar.revision.hooks import steering
 from tests.iar.models import conftest as tiny_models
 
@@ -49,6 +49,9 @@ def branches() -> Callable[..., list[Branch]]:
         some = Gate(0, torch.stack([vector(hidden), vector(hidden), vector(hidden)]), torch.zeros(3), 0.1, "strongest")
         gated = [Revision({last: vector(hidden)}, rules={last: Towards(vector(hidden))}, gate=soft)]
         gated.append(Revision({1: torch.stack([vector(hidden), vector(hidden), vector(hidden)])}, gate=some))
+        probe = vector(hidden) / length
+        ways = both_ways(0, probe, torch.zeros(()), 0.45, 0.45, soft=True)
+        gated.append(Revision({last: torch.stack([vector(hidden), vector(hidden)])}, gate=ways))
         found += [Branch(r, positions) for r in gated for positions in ("last", "generated")]
         ruled = Revision(rules={1: Towards(vector(hidden))})
         return [Branch(Revision()), *found, *(Branch(ruled, positions) for positions in POSITIONS)]

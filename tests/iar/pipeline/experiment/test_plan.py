@@ -158,7 +158,14 @@ def test_gates_bring_their_controls(compose):
         "gate-L3-g2-t0.7",
         *(f"{kind}-L3-x2-g2-t0.7-s{seed}" for kind in ("gated_random", "random_gate") for seed in (1, 2)),
     ]
-    plain = configuration(compose("sweep", "threshold=0.7", "gate=soft", "gate_layer=3", "layer=5"))
+    asked = ("method=calibrated", "layer=3", "strength=1", "release=0.25", "release_threshold=0.2", "controls=2")
+    assert names(plan([compose("sweep", *asked)])) == [
+        "none",
+        "calibrated-L3-x1-r0.25-rt0.2",
+        *(f"calibrated_random-L3-x1-r0.25-rt0.2-s{seed}" for seed in (1, 2)),
+        *(f"calibrated_random_gate-L3-x1-r0.25-rt0.2-s{seed}" for seed in (1, 2)),
+    ]
+    plain = configuration(compose("sweep", "threshold=0.7", "gate=soft", "gate_layer=3", "layer=5", "release=2"))
     assert plain == Configuration("iar", (5,), 1.5)  # settings of a gate mean nothing without one
     assert names(plan([compose("sweep", "kl=0.1", "strength=4")])) == ["none", "iar-L14-x4-kl0.1"]
 

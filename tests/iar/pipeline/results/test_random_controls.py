@@ -42,10 +42,18 @@ def test_controls_are_those_that_differ_in_nothing_else():
     behind = Configuration("gated_random", (2,), 1.5, threshold=0.4, seed=1)
     wrong = Configuration("gated_random", (2,), 1.5, threshold=0.6, seed=1)
     coin = Configuration("random_gate", (2,), 1.5, threshold=0.4, seed=1)
-    every = [NONE, REAL, SEEDS[0], other, gated, behind, wrong, coin]
+    both = Configuration("calibrated", (2,), 1.5, release=0.4)
+    drawn = Configuration("calibrated_random", (2,), 1.5, release=0.4, seed=1)
+    apart = Configuration("calibrated_random", (2,), 1.5, release=0.2, seed=1)
+    every = [NONE, REAL, SEEDS[0], other, gated, behind, wrong, coin, both, drawn, apart]
     table = random_controls.table(scores({c: (0.5, 0.5) for c in every}), every)
     kinds = table[["configuration", "control", "seeds"]].drop_duplicates().values.tolist()
-    assert kinds == [[REAL.name, "random", 1], [gated.name, "gated_random", 1], [gated.name, "random_gate", 1]]
+    assert kinds == [
+        [REAL.name, "random", 1],
+        [gated.name, "gated_random", 1],
+        [gated.name, "random_gate", 1],
+        [both.name, "calibrated_random", 1],
+    ]
 
 
 def test_nothing_without_a_baseline_or_a_control():
