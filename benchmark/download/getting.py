@@ -38,17 +38,18 @@ class Step:
     exact: bool
 
 
-def plan(source: Source, root: Path, single: bool = False) -> list[Step]:
+def plan(source: Source, root: Path, single: bool = False, images: bool = True) -> list[Step]:
     """What there is to fetch. Asks the servers for sizes; writes nothing.
 
     Args:
         single: Fetch images one by one where the source knows how, instead of its archive.
+        images: False leaves the archives of images out.
 
     Raises:
         DataError: A server is out of reach or has no such file; another release is in the folder.
     """
-    items = source.items
-    if single:
+    items = source.items if images else tuple(item for item in source.items if not item.keep)
+    if single and images:
         if source.single is None:
             raise DataError(f"{source.name} has no images that can be fetched one by one: leave --single-files out")
         items = (*(item for item in items if not item.keep), source.single)

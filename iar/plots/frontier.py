@@ -28,6 +28,7 @@ from iar.stats.pareto import pareto
 
 NEAR, MOST = 10, 0.7  # points of helpfulness below the best, in which at least this share of the points must lie
 WIDEST = 0.5  # of the plot's width: longer intervals of helpfulness would press the points together
+LABELS = ("helpfulness: mean of POPE and ScienceQA accuracy", "SRA$_a$")
 SHARES = ("safety", "safety_low", "safety_high", "helpfulness", "helpfulness_low", "helpfulness_high")
 RANDOM: dict[str, Any] = {"color": "0.6", "marker": "x"}
 BASE: dict[str, Any] = {"color": "black", "marker": "*"}
@@ -37,10 +38,10 @@ SAID: dict[str, Any] = {"color": "black", "marker": "D", "mfc": "white", "mec": 
 def frontier(
     points: pd.DataFrame,
     path_without_suffix: str | Path,
-    safety_label: str = "SRA_a",
     title: str = "",
     recommended: str | None = None,
     hypervolumes: pd.DataFrame | None = None,
+    labels: tuple[str, str] = LABELS,
 ) -> list[Path]:
     """Draw the figure as PNG (300 dpi) and PDF, one column wide; the same points give the same bytes.
 
@@ -49,10 +50,10 @@ def frontier(
             safety, helpfulness, each with _low and _high (the latter's may be missing), pareto; shares from 0 to 1.
             Rows with NaN are left out, and so are few points far to the left of many: the legend counts them.
         path_without_suffix: Where to write; the folder is made.
-        safety_label: Name of the safety score, e.g. ``SRA_a`` or ``SRA_u``.
         title: Above the figure.
         recommended: Name of the configuration to point at.
         hypervolumes: As `iar.stats.hypervolumes` returns them; None draws no strip.
+        labels: What the axes say, the one to the right first: `iar.stats.axes`.
 
     Returns:
         The files written: png, pdf.
@@ -63,8 +64,8 @@ def frontier(
     drawn = points.dropna(subset=["safety", "helpfulness"])
     if drawn.empty:
         raise UserError(
-            "no frontier to draw: it needs scores of vscbench, of safe and of unsafe requests (a small limit may leave "
-            "one out), pope and scienceqa (benchmark=[vscbench,pope,scienceqa])"
+            "no frontier to draw: it needs scores of vscbench or xstest, of safe and of unsafe requests (a small limit "
+            "may leave one out)"
         )
     if "prompting" not in drawn:  # of a table that is older than the methods that prompt
         drawn = drawn.assign(prompting="")
@@ -91,8 +92,8 @@ def frontier(
         if far.any():
             least = math.floor(drawn["helpfulness"].min())
             handles.append(Line2D([], [], ls="", label=f"{far.sum()} points below {least} % not shown"))
-        axes.set_xlabel("helpfulness: mean of POPE and ScienceQA accuracy (%)")
-        axes.set_ylabel(f"safety: {_score(safety_label)} (%)")
+        axes.set_xlabel(f"{labels[0]} (%)")
+        axes.set_ylabel(f"safety: {labels[1]} (%)")
         heading(figure, title)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, steps=[1, 2, 5, 10]))
@@ -112,10 +113,6 @@ def _far(points: pd.DataFrame) -> pd.Series:
     far = points["helpfulness"] < points["helpfulness"].max() - NEAR
     far &= (points["method"] != "none") & ~points["pareto"].astype(bool)
     return far if far.mean() <= 1 - MOST and len(points) > 10 else far & False
-
-
-def _score(label: str) -> str:
-    return f"SRA${label[3:]}$" if label in ("SRA_a", "SRA_u", "SRA_s") else label
 
 
 def _several(points: pd.DataFrame) -> bool:

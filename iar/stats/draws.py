@@ -2,7 +2,8 @@
 
 Cluster bootstrap (Field & Welsh 2007): of the G clusters of a benchmark, G are drawn with replacement, and a score is
 Σ w v / Σ w over what was drawn. One draw serves all configurations, so what is hard for all of them cancels out when
-they are compared. VSCBench, POPE and ScienceQA are drawn independently of each other.
+they are compared. Benchmarks are drawn independently of each other, and so are the two
+axes where one benchmark gives both.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.intervals import codes
-from benchmark.scoring import MEAN_OF_METRICS
-from iar.stats.summarise import HELPFUL
+from iar.stats.axes import Axis, axes_of
 from iar.stats.wide import Wide, wide
 
 
@@ -45,15 +45,23 @@ def resample(outcomes: pd.DataFrame, safety: str = "SRA_a", draws: int = 1000, s
 
     Args:
         outcomes: As `iar.stats.summarise` takes it, with ``sample`` (the sample's id).
-        safety: The safety metric of VSCBench: ``SRA_a`` or ``SRA_u``.
+        safety: The safety metric, ``SRA_a`` or ``SRA_u``: `iar.stats.axes`.
         draws: 1000 make the ends of a 95 % interval good to about a tenth of its width.
         seed: The same seed gives the same draws.
     """
     table, random = wide(outcomes), np.random.default_rng(seed)
-    helpfulness = [_redraw(table, random, benchmark, ["accuracy"], draws) for benchmark in HELPFUL]
-    safe = _redraw(table, random, "vscbench", list(MEAN_OF_METRICS.get(safety, (safety,))), draws)
-    points = np.stack([np.mean(helpfulness, axis=0), safe], axis=-1)
+    axes = axes_of(set(outcomes["benchmark"]), safety)
+    points = np.stack([_axis(table, random, axis, draws) for axis in axes], axis=-1)
     return Draws(table.configurations, points[0], points[1:])
+
+
+def _axis(table: Wide, random: np.random.Generator, axis: Axis, draws: int) -> np.ndarray:
+    """(1 + draws, configurations): the mean of the benchmarks, each the mean of its metrics."""
+    metrics: dict[str, list[str]] = {}
+    for benchmark, metric in axis.parts:
+        metrics.setdefault(benchmark, []).append(metric)
+    found = [_redraw(table, random, benchmark, own, draws) for benchmark, own in metrics.items()]
+    return np.asarray(np.mean(found, axis=0))
 
 
 def _redraw(table: Wide, random: np.random.Generator, benchmark: str, metrics: list[str], draws: int) -> np.ndarray:

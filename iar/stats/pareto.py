@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from benchmark.scoring import ALL
 from iar.revision import methods
+from iar.stats.axes import axes_of, safety_of
 
 if TYPE_CHECKING:
     from iar.revision.configuration import Configuration
@@ -81,7 +82,7 @@ def frontier_points(
     Args:
         scores: What `iar.stats.summarise` returns (or scores.csv holds).
         configurations: The configurations of the run, in the order of the rows wanted.
-        safety: The safety metric of VSCBench: ``SRA_a`` or ``SRA_u``.
+        safety: The safety metric, ``SRA_a`` or ``SRA_u``; which benchmarks the axes are of: `iar.stats.axes`.
         draws: The points in each bootstrap draw, from `iar.stats.resample` with the same ``safety``.
 
     Returns:
@@ -93,14 +94,17 @@ def frontier_points(
         they are never on the front and push nothing off it.
     """
     total = scores[scores["category"] == ALL].set_index(["configuration", "benchmark", "metric"])
+    benchmarks = set(scores["benchmark"])
+    axes, source = axes_of(benchmarks, safety), safety_of(benchmarks)
+    wanted = [(name, axis.benchmark, axis.metric) for name, axis in zip(("helpfulness", "safety"), axes, strict=True)]
+    wanted += [(metric, source, metric) for metric in ("SRA_s", "SRA_u")]
     rows = []
     for configuration in configurations:
         row: dict[str, Any] = {"configuration": configuration.name, "strength": configuration.strength}
         row["method"] = configuration.family
         row["prompting"], row["place"] = configuration.said, configuration.place
         row["variant"] = configuration.variant
-        wanted = (("safety", "vscbench", safety), ("helpfulness", "mean", "helpfulness"))
-        for column, benchmark, metric in (*wanted, ("SRA_s", "vscbench", "SRA_s"), ("SRA_u", "vscbench", "SRA_u")):
+        for column, benchmark, metric in wanted:
             at = (configuration.name, benchmark, metric)
             found = total.loc[at] if at in total.index else None
             row[column] = math.nan if found is None else float(found["value"])

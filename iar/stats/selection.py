@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.intervals import codes
+from iar.stats.axes import safety_of
 from iar.stats.wide import Wide, wide
 
 
@@ -38,11 +39,13 @@ class Metric(NamedTuple):
     metric: str
 
 
+# Without VSCBench SRA_u and SRA_s are XSTest's (`iar.stats.axes`).
 GOAL = Metric("SRA_u", "vscbench", "SRA_u")
 LIMITED = (
     Metric("SRA_s", "vscbench", "SRA_s"),
     Metric("POPE", "pope", "accuracy"),
     Metric("ScienceQA", "scienceqa", "accuracy"),
+    Metric("everyday", "everyday", "helped"),
 )
 EDGE = 1e-9  # one point is allowed, and a difference of shares is rarely exactly 0.01
 
@@ -133,7 +136,9 @@ def redraw(outcomes: pd.DataFrame, candidates: Sequence[str], draws: int = 1000,
     """
     table, random = wide(outcomes[outcomes["configuration"].isin(candidates)]), np.random.default_rng(seed)
     there = {*zip(table.rows["benchmark"], table.rows["metric"], strict=True)}
-    metrics = tuple(metric for metric in (GOAL, *LIMITED) if metric[1:] in there)
+    source = safety_of({benchmark for benchmark, _ in there})
+    known = (m._replace(benchmark=source) if m.benchmark == GOAL.benchmark else m for m in (GOAL, *LIMITED))
+    metrics = tuple(metric for metric in known if metric[1:] in there)
     order = [table.configurations.index(name) for name in candidates]
     found = {}
     for benchmark in dict.fromkeys(metric.benchmark for metric in metrics):

@@ -11,8 +11,8 @@ import pandas as pd
 from benchmark.intervals import interval
 from benchmark.pope import SPLITS
 from benchmark.scoring import ALL, MEAN_OF_METRICS, MEAN_OF_THREE, SPLIT_METRICS
+from iar.stats.axes import HELPFUL
 
-HELPFUL = ("pope", "scienceqa")
 FAMILY = ("family_low", "family_high", "families")
 COLUMNS = ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high", *FAMILY]
 
@@ -56,7 +56,8 @@ def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
 
         * SRA_a = (SRA_s + SRA_u) / 2 wherever a category has both;
         * POPE's accuracy, precision, recall and F1 under category "mean of three": of its splits, if all are there;
-        * under benchmark "mean", helpfulness = the mean of POPE's and ScienceQA's accuracy, if both were asked.
+        * under benchmark "mean", helpfulness = the mean of POPE's and ScienceQA's accuracy and everyday's share helped,
+          of those that were asked, if two were.
 
         Their intervals are those of `benchmark.intervals.interval` with strata, NaN with n_scored 0 if one part has no
         value. A configuration keeps the place of its first row.
@@ -117,12 +118,13 @@ def derived(frame: pd.DataFrame, category: str = ALL) -> Iterator[Score]:
                 if metric in metrics:
                     rows = metrics[metric][metrics[metric]["category"].isin(SPLITS)]
                     yield Score(benchmark, MEAN_OF_THREE, metric, rows, "category", len(SPLITS))
-    rows = frame[(frame["metric"] == "accuracy") & frame["benchmark"].isin(HELPFUL)]
-    if category == ALL and set(rows["benchmark"]) == set(HELPFUL):
+    rows = frame[frame["metric"] == frame["benchmark"].map(HELPFUL)]
+    asked = rows["benchmark"].nunique()
+    if category == ALL and asked > 1:
         rows = rows.assign(
             cluster=rows["benchmark"] + "/" + rows["cluster"].astype(str)
         )  # image 1 of both is not one image
-        yield Score("mean", ALL, "helpfulness", rows, "benchmark", len(HELPFUL))
+        yield Score("mean", ALL, "helpfulness", rows, "benchmark", asked)
 
 
 def _categories(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

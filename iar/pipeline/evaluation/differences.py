@@ -18,13 +18,14 @@ from iar.pipeline.evaluation import noise_floor
 from iar.records import csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences, frontier_points, hypervolumes, resample
+from iar.stats.axes import axes_of, protocol
 
 
 def write(
     folder: Path, outcomes: pd.DataFrame, scores: pd.DataFrame, configurations: Sequence[Configuration]
 ) -> list[Path]:
-    """The files that the run has something to say in: none without a baseline, the first alone unless VSCBench, POPE
-    and ScienceQA were all asked.
+    """The files that the run has something to say in: none without a baseline, the first alone where there is no score
+    of safety (VSCBench or XSTest).
 
     Args:
         scores: As scores.csv, with the ``protocol`` of each score, which is written beside what is made of it.
@@ -32,14 +33,16 @@ def write(
     if len(configurations) < 2 or configurations[0].method != "none":
         return []
     tables = {"differences": above_noise(differences(outcomes), noise_floor.read(folder))}
-    if {"vscbench", "mean"} <= set(scores["benchmark"]):
+    axes = axes_of(set(scores["benchmark"]))
+    if axes.safety.benchmark in set(scores["benchmark"]):
         draws = resample(outcomes)
         tables["frontier"] = frontier_points(scores, configurations, draws=draws)
         tables["hypervolume"] = hypervolumes(draws, {c.name: _method(c) for c in configurations})
     named = scores.drop_duplicates("benchmark").set_index("benchmark")["protocol"]
     tables["differences"].insert(2, "protocol", tables["differences"]["benchmark"].map(named))
     for name in tables.keys() - {"differences"}:  # safety and helpfulness together
-        tables[name]["protocol"] = f"{named['vscbench']} + {named['mean']}"
+        found = dict.fromkeys(protocol(axis, named) for axis in (axes.safety, axes.helpfulness))
+        tables[name]["protocol"] = " + ".join(found)
     return [csv_file.write(folder / f"{name}.csv", table, csv_file.SMALL) for name, table in tables.items()]
 
 

@@ -26,7 +26,7 @@ from iar.prompting.composer import Composer
 from iar.records import Run, csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import summarise
-from iar.stats.summarise import HELPFUL
+from iar.stats.axes import HELPFUL
 from iar.terminal import log_file
 from iar.terminal.console import console
 

@@ -32,8 +32,9 @@ from iar.pipeline.evaluation.differences import above_noise
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.records import csv_file
 from iar.stats import differences, holm
+from iar.stats.axes import HELPFUL
 from iar.stats.paired import FAMILY, NAMES
-from iar.stats.summarise import HELPFUL, Score, derived, weights
+from iar.stats.summarise import Score, derived, weights
 
 COLUMNS = [
     *("configuration", "against", "benchmark", "protocol", "category", "metric", "n", "clusters", "a", "b"),

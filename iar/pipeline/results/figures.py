@@ -19,6 +19,7 @@ from iar.pipeline.results import best_by_method, categories, heat_map, sweep_tab
 from iar.plots import dumbbells, frontier, heat_maps
 from iar.records import csv_file
 from iar.stats import frontier_points
+from iar.stats.axes import axes_of
 from iar.terminal.console import console
 
 
@@ -53,8 +54,9 @@ def draw(run: FinishedRun, title: str = "") -> list[Path]:
 
 def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | None) -> Iterator[Path]:
     folder, areas = run.path, run.hypervolumes
+    right, up = axes_of(set(run.scores["benchmark"]))
     try:
-        yield from frontier(points, folder / "frontier", title=title, recommended=best, hypervolumes=areas)
+        yield from frontier(points, folder / "frontier", title, best, areas, labels=(right.label, up.label))
     except UserError as error:
         console.print(f"no figure: {error}")
         return

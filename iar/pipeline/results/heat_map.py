@@ -8,15 +8,17 @@ import pandas as pd
 
 from iar.plots import wording
 from iar.revision.configuration import Configuration
+from iar.stats.axes import safety_of
 
-# panel, benchmark, metric, 1: higher is better
+# panel, benchmark ("": the one that safety is taken from), metric, 1: higher is better
 PANELS = (
-    ("SRA$_s$", "vscbench", "SRA_s", 1),
-    ("SRA$_u$", "vscbench", "SRA_u", 1),
-    ("SRA$_a$", "vscbench", "SRA_a", 1),
+    ("SRA$_s$", "", "SRA_s", 1),
+    ("SRA$_u$", "", "SRA_u", 1),
+    ("SRA$_a$", "", "SRA_a", 1),
     ("irrelevant", "vscbench", "irrelevant", -1),
     ("POPE", "pope", "accuracy", 1),
     ("ScienceQA", "scienceqa", "accuracy", 1),
+    ("everyday", "everyday", "helped", 1),
 )
 COLUMNS = ["panel", "better", "row", "strength", "value", "baseline", "control", "recommended", "configurations"]
 BASELINE = "none"
@@ -35,7 +37,9 @@ def cells(
     labels, down = _labels([c for c in configurations if c.steered])
     total = scores[scores["category"] == "all"].set_index(["configuration", "benchmark", "metric"])["value"]
     rows: list[dict[str, object]] = []
-    for panel, benchmark, metric, better in PANELS:
+    source = safety_of(set(scores["benchmark"]))
+    for panel, named, metric, better in PANELS:
+        benchmark = named or source
         base = total.get((BASELINE, benchmark, metric), float("nan"))
         for configuration in (c for c in configurations if c.steered):
             at = (configuration.name, benchmark, metric)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from iar.revision.configuration import Configuration
+from iar.stats.axes import safety_of
 
 METRICS = ("SRA_u", "SRA_s")
 COLUMNS = ("configuration", "control", "seeds", "metric", "real", "random", "least", "most", "real_minus_random")
@@ -25,13 +26,14 @@ _GATE = ("gate_layer", "threshold", "gate", "release", "release_threshold")
 
 
 def table(scores: pd.DataFrame, configurations: Sequence[Configuration]) -> pd.DataFrame:
-    """A row a steered configuration, kind of control and metric of VSCBench; none without a baseline or controls.
+    """A row a steered configuration, kind of control and metric of VSCBench (without it, of XSTest); none without a
+    baseline or controls.
 
     Returns:
         The COLUMNS: real and random (the mean over seeds) are differences to the baseline, least and most those of
         single seeds, real_minus_random = real - random; shares, NaN where not scored.
     """
-    pooled = scores[(scores["benchmark"] == "vscbench") & (scores["category"] == "all")]
+    pooled = scores[(scores["benchmark"] == safety_of(set(scores["benchmark"]))) & (scores["category"] == "all")]
     values = {metric: rows.set_index("configuration")["value"] for metric, rows in pooled.groupby("metric")}
     rows = []
     for real in (c for c in configurations if c.steered and not c.control):

@@ -14,6 +14,7 @@ from iar.revision.configuration import Configuration, canonical
 from iar.stats.selection import GOAL, LIMITED, Draws, Limits, Selection, redraw, select
 
 DRAWS, SEED = 1000, 0
+DEFAULT = ("SRA_s", "POPE", "ScienceQA")  # limits that a run of the default benchmarks has
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ def recommend(
     """Choose among the configurations of a run, controls left out.
 
     Args:
-        most: Points that SRA_s, POPE and ScienceQA may each lie below the baseline.
+        most: Points that SRA_s, POPE, ScienceQA and everyday may each lie below the baseline.
         sra_s_at_least: Percent; then SRA_s has this limit in place of ``most``.
         method: Candidates of this method alone, e.g. ``gated``.
         sure: Percent of the draws in which what is chosen keeps to each limit; 0 asks for no margin.
 
     Raises:
-        UserError: No finished run, one on the test split, without baseline or without VSCBench, no candidate; a limit
+        UserError: No finished run, one on the test split, without baseline, VSCBench and XSTest, no candidate; a limit
             that is no number of points; DataError: the run's data are gone.
     """
     limits = _limits(most, sra_s_at_least, sure)
@@ -70,7 +71,7 @@ def recommend(
     outcomes = score.collect(run, candidates)
     if not (outcomes["metric"] == GOAL.metric).any():
         raise UserError(
-            f"{folder} holds no {GOAL.title}, which the choice is based on: sweep with benchmark=vscbench,…"
+            f"{folder} holds no {GOAL.title}, which the choice is based on: sweep with benchmark=vscbench,… or xstest"
         )
     draws = redraw(outcomes, [c.name for c in candidates], DRAWS, SEED)
     selection = select(draws, limits)
@@ -78,7 +79,8 @@ def recommend(
     for family in dict.fromkeys(c.method for c in sorted(candidates[1:], key=run.configurations.index)):
         own = draws.among([c.name for c in candidates if c.method == family])
         families[family] = (own, select(own, limits))
-    missing = tuple(metric.title for metric in LIMITED if metric not in draws.metrics)
+    asked = [metric.title for metric in draws.metrics]
+    missing = tuple(title for title in DEFAULT if title not in asked)
     chosen = candidates[selection.chosen]
     test = folder / f"test-{chosen.name}"
     command = rerun_command.evaluate(run.settings_of(chosen.name), chosen, test) if selection.chosen else None

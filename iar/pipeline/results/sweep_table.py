@@ -28,6 +28,7 @@ COLUMNS = (
     ("yes", "pope", "all", "yes"),
     ("SQA", "scienceqa", "all", "accuracy"),
     ("SQA-I", "scienceqa", "image", "accuracy"),
+    ("XSTest SRA_a", "xstest", "all", "SRA_a"),
     ("XSTest over_refusal", "xstest", "all", "over_refusal"),
     ("XSTest refusal_u", "xstest", "all", "refusal_u"),
     ("FigStep ASR_text", "figstep", "all", "ASR_text"),

@@ -125,6 +125,12 @@ def test_single_files(local: Any, tmp_path: Path) -> None:
     assert _tree(tmp_path) == WHOLE[:-2] + WHOLE[-1:]
 
 
+def test_no_images_fetches_the_questions_alone(local: Any, tmp_path: Path) -> None:
+    assert main(["download", "pope", "--to", str(tmp_path), "--yes", "--no-images"]) == 0
+    assert _tree(tmp_path) == sorted([*pope.FILES, "digests.json"])
+    assert local.sent["/val2014.zip"] == 0
+
+
 def test_the_users_own_archive_is_used_and_stays(local: Any, tmp_path: Path) -> None:
     (tmp_path / "val2014.zip").write_bytes(local.files["/val2014.zip"].content)
     assert main(["download", "pope", "--to", str(tmp_path), "--yes"]) == 0

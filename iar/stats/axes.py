@@ -1,0 +1,75 @@
+"""The two axes of a run's frontier, from the benchmarks that it asked.
+
+Safety is SRA_a of VSCBench, or of XSTest where VSCBench was not asked. Helpfulness is the mean over POPE, ScienceQA
+(accuracy) and everyday (share helped), as many as were asked. Without any of them, safe requests answered (SRA_s) stand
+against unsafe ones refused (SRA_u).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from benchmark.scoring import MEAN_OF_METRICS
+
+SAFETY = {"vscbench": "", "xstest": " of XSTest"}
+HELPFUL = {"pope": "accuracy", "scienceqa": "accuracy", "everyday": "helped"}
+_ACCURACY = {"pope": "POPE", "scienceqa": "ScienceQA"}
+
+
+class Axis(NamedTuple):
+    """One axis.
+
+    Attributes:
+        label: What it says, without its unit.
+        benchmark, metric: Where its score stands in scores.csv, under category "all".
+        parts: The (benchmark, metric) whose means, each of the same weight, it is.
+    """
+
+    label: str
+    benchmark: str
+    metric: str
+    parts: tuple[tuple[str, str], ...]
+
+
+class Axes(NamedTuple):
+    """Both of them; the one to the right first."""
+
+    helpfulness: Axis
+    safety: Axis
+
+
+def safety_of(benchmarks: Collection[str]) -> str:
+    """The benchmark that SRA_s and SRA_u are taken from; VSCBench where none of them was asked."""
+    return next((name for name in SAFETY if name in benchmarks), next(iter(SAFETY)))
+
+
+def axes_of(benchmarks: Collection[str], safety: str = "SRA_a") -> Axes:
+    """The axes of a run on these benchmarks.
+
+    Args:
+        safety: The metric of safety, ``SRA_a`` or ``SRA_u``, where helpfulness was asked.
+    """
+    source, asked = safety_of(benchmarks), [name for name in HELPFUL if name in benchmarks]
+    if not asked:
+        answered, refused = (_safety(source, metric) for metric in ("SRA_s", "SRA_u"))
+        return Axes(answered._replace(label=f"safe requests answered: {answered.label}"), refused)
+    accurate = " and ".join(_ACCURACY[name] for name in asked if name in _ACCURACY)
+    spoken = [f"{accurate} accuracy"] * bool(accurate) + ["everyday requests helped"] * ("everyday" in asked)
+    said = " and ".join(spoken)
+    parts = tuple((name, HELPFUL[name]) for name in asked)
+    if len(asked) == 1:
+        return Axes(Axis(f"helpfulness: {said}", *parts[0], parts), _safety(source, safety))
+    label = f"helpfulness: mean of {said}"
+    return Axes(Axis(label, "mean", "helpfulness", parts), _safety(source, safety))
+
+
+def protocol(axis: Axis, named: Mapping[str, str]) -> str:
+    """The protocols that an axis is scored under, of those by benchmark."""
+    return " + ".join(str(named[name]) for name in dict.fromkeys(name for name, _ in axis.parts))
+
+
+def _safety(source: str, metric: str) -> Axis:
+    written = f"SRA${metric[3:]}$" if metric.startswith("SRA_") else metric
+    parts = tuple((source, part) for part in MEAN_OF_METRICS.get(metric, (metric,)))
+    return Axis(f"{written}{SAFETY[source]}", source, metric, parts)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from iar.revision.configuration import Configuration
+from iar.stats import frontier_points, recommend, resample, summarise
+from iar.stats.axes import axes_of, protocol
+
+STEERED = Configuration("iar", (1,), 1.0)
+
+
+def outcomes(*scored: tuple[str, str, str, tuple[float, ...]]) -> pd.DataFrame:
+    """(configuration, benchmark, metric, values), a sample a value."""
+    rows = [
+        (name, benchmark, "kind", metric, value, f"{metric}{at}", f"{metric}{at}")
+        for name, benchmark, metric, values in scored
+        for at, value in enumerate(values)
+    ]
+    return pd.DataFrame(
+        rows, columns=["configuration", "benchmark", "category", "metric", "value", "cluster", "sample"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "right", "up"),
+    [
+        (("vscbench", "pope", "scienceqa"), "helpfulness: mean of POPE and ScienceQA accuracy", "SRA$_a$"),
+        (("vscbench", "xstest", "scienceqa"), "helpfulness: ScienceQA accuracy", "SRA$_a$"),
+        (
+            ("xstest", "everyday", "scienceqa"),
+            "helpfulness: mean of ScienceQA accuracy and everyday requests helped",
+            "SRA$_a$ of XSTest",
+        ),
+        (("xstest",), "safe requests answered: SRA$_s$ of XSTest", "SRA$_u$ of XSTest"),
+    ],
+)
+def test_the_axes_are_of_what_was_asked(asked: tuple[str, ...], right: str, up: str) -> None:
+    axes = axes_of(asked)
+    assert (axes.helpfulness.label, axes.safety.label) == (right, up)
+
+
+def test_xstest_alone_stands_safe_answered_against_unsafe_refused() -> None:
+    table = outcomes(
+        ("none", "xstest", "SRA_s", (1, 1, 1, 1)),
+        ("none", "xstest", "SRA_u", (0, 0)),
+        (STEERED.name, "xstest", "SRA_s", (1, 1, 1, 0)),
+        (STEERED.name, "xstest", "SRA_u", (1, 0)),
+    )
+    points = frontier_points(summarise(table), [Configuration(), STEERED])
+    assert points[["helpfulness", "safety"]].to_numpy().tolist() == [[1.0, 0.0], [0.75, 0.5]]
+    assert points[["SRA_s", "SRA_u"]].to_numpy().tolist() == [[1.0, 0.0], [0.75, 0.5]]
+    assert points["pareto"].all()
+    assert recommend(points) == "none" and recommend(points, "none", 0.25, 0.25) == STEERED.name
+    draws = resample(table, draws=200)
+    assert np.allclose(draws.estimate, [[1.0, 0.0], [0.75, 0.5]]) and not np.isnan(draws.points).any()
+
+
+def test_helpfulness_is_the_mean_of_what_was_asked_and_a_single_one_itself() -> None:
+    both = outcomes(
+        ("none", "xstest", "SRA_s", (1, 0)),
+        ("none", "xstest", "SRA_u", (1, 1)),
+        ("none", "scienceqa", "accuracy", (1, 0, 0, 0)),
+        ("none", "everyday", "helped", (1, 1)),
+    )
+    scores = summarise(both)
+    (point,) = frontier_points(scores, [Configuration()]).to_dict("records")
+    assert point["helpfulness"] == pytest.approx(0.625) and point["safety"] == pytest.approx(0.75)
+    assert np.allclose(resample(both, draws=10).estimate, [[0.625, 0.75]])
+    alone = both[both["benchmark"] != "everyday"]
+    assert "mean" not in set(summarise(alone)["benchmark"])
+    (point,) = frontier_points(summarise(alone), [Configuration()]).to_dict("records")
+    assert point["helpfulness"] == 0.25 and point["helpfulness_low"] < 0.25 < point["helpfulness_high"]
+    pope = outcomes(("none", "pope", "accuracy", (1, 0)))
+    assert math.isnan(frontier_points(summarise(pope), [Configuration()])["safety"][0])
+
+
+def test_the_protocols_of_an_axis() -> None:
+    named = {"xstest": "xstest@2", "scienceqa": "scienceqa/text@3", "everyday": "everyday/text@1"}
+    axes = axes_of(named)
+    assert [protocol(axis, named) for axis in axes] == ["scienceqa/text@3 + everyday/text@1", "xstest@2"]
