@@ -38,6 +38,7 @@ SERVER = "endpoint.base_url=http://localhost:8000/v1"
 
 HOW = {
     "make sweep": MAKE,
+    "make real DATA=DIR": MAKE,
     "make test": MAKE,
     "python -m iar.extract": REAL,
     "python -m iar.vectors inspect FILE --figure OUT": REAL,
@@ -181,7 +182,8 @@ def test_command(command: str, place: Path, here: Path):
         told = subprocess.run(
             ["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, timeout=20
         )
-        wanted = {"make sweep": f"-m iar.sweep {GRID}", "make test": "-m pytest"}[command]
+        target = {"make sweep": f"-m iar.sweep {GRID}", "make real DATA=DIR": "-m iar.sweep model=smollm2"}
+        wanted = target.get(command, "-m pytest")
         assert told.returncode == 0 and wanted in told.stdout, told.stderr
         return
     module, arguments = found

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from benchmark.scoring import MEAN_OF_METRICS
 
 SAFETY = {"vscbench": "", "xstest": " of XSTest"}
+MEAN = "mean"  # stands in scores.csv for the benchmarks of several
 HELPFUL = {"pope": "accuracy", "scienceqa": "accuracy", "everyday": "helped"}
 _ACCURACY = {"pope": "POPE", "scienceqa": "ScienceQA"}
 
@@ -51,17 +52,18 @@ def axes_of(benchmarks: Collection[str], safety: str = "SRA_a") -> Axes:
         safety: The metric of safety, ``SRA_a`` or ``SRA_u``, where helpfulness was asked.
     """
     source, asked = safety_of(benchmarks), [name for name in HELPFUL if name in benchmarks]
-    if not asked:
+    mean = len(asked) > 1 or MEAN in benchmarks
+    if not asked and not mean:
         answered, refused = (_safety(source, metric) for metric in ("SRA_s", "SRA_u"))
         return Axes(answered._replace(label=f"safe requests answered: {answered.label}"), refused)
     accurate = " and ".join(_ACCURACY[name] for name in asked if name in _ACCURACY)
     spoken = [f"{accurate} accuracy"] * bool(accurate) + ["everyday requests helped"] * ("everyday" in asked)
     said = " and ".join(spoken)
     parts = tuple((name, HELPFUL[name]) for name in asked)
-    if len(asked) == 1:
+    if not mean:
         return Axes(Axis(f"helpfulness: {said}", *parts[0], parts), _safety(source, safety))
-    label = f"helpfulness: mean of {said}"
-    return Axes(Axis(label, "mean", "helpfulness", parts), _safety(source, safety))
+    label = f"helpfulness: mean of {said}" if said else "helpfulness"
+    return Axes(Axis(label, MEAN, "helpfulness", parts), _safety(source, safety))
 
 
 def protocol(axis: Axis, named: Mapping[str, str]) -> str:
