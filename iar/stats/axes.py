@@ -7,7 +7,7 @@ against unsafe ones refused (SRA_u).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 from benchmark.scoring import MEAN_OF_METRICS
@@ -64,11 +64,6 @@ def axes_of(benchmarks: Collection[str], safety: str = "SRA_a") -> Axes:
         return Axes(Axis(f"helpfulness: {said}", *parts[0], parts), _safety(source, safety))
     label = f"helpfulness: mean of {said}" if said else "helpfulness"
     return Axes(Axis(label, MEAN, "helpfulness", parts), _safety(source, safety))
-
-
-def protocol(axis: Axis, named: Mapping[str, str]) -> str:
-    """The protocols that an axis is scored under, of those by benchmark."""
-    return " + ".join(str(named[name]) for name in dict.fromkeys(name for name, _ in axis.parts))
 
 
 def _safety(source: str, metric: str) -> Axis:

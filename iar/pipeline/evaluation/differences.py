@@ -18,7 +18,7 @@ from iar.pipeline.evaluation import noise_floor
 from iar.records import csv_file
 from iar.revision.configuration import Configuration
 from iar.stats import differences, frontier_points, hypervolumes, resample
-from iar.stats.axes import axes_of, protocol
+from iar.stats.axes import axes_of
 
 
 def write(
@@ -41,8 +41,8 @@ def write(
     named = scores.drop_duplicates("benchmark").set_index("benchmark")["protocol"]
     tables["differences"].insert(2, "protocol", tables["differences"]["benchmark"].map(named))
     for name in tables.keys() - {"differences"}:  # safety and helpfulness together
-        found = dict.fromkeys(protocol(axis, named) for axis in (axes.safety, axes.helpfulness))
-        tables[name]["protocol"] = " + ".join(found)
+        both = dict.fromkeys((axes.safety.benchmark, axes.helpfulness.benchmark))
+        tables[name]["protocol"] = " + ".join(str(named[benchmark]) for benchmark in both)
     return [csv_file.write(folder / f"{name}.csv", table, csv_file.SMALL) for name, table in tables.items()]
 
 

@@ -130,7 +130,7 @@ def test_one_method_at_layers_and_heads_keeps_its_lines(drawn, tmp_path):
 
 
 def test_both_files_are_written_at_print_size(tmp_path):
-    files = frontier(points(), tmp_path / "new" / "frontier.v1", "SRA_a", "a title", recommended="iar-L14-x2")
+    files = frontier(points(), tmp_path / "new" / "frontier.v1", "a title", recommended="iar-L14-x2")
     assert [file.name for file in files] == ["frontier.v1.png", "frontier.v1.pdf"]
     with Image.open(files[0]) as image:
         assert abs(image.width / 300 * 2.54 - 8.5) < 0.05  # centimetres
@@ -197,9 +197,7 @@ def test_unscored_points_are_left_out(tmp_path):
 
 
 def test_no_point_with_both_scores_is_an_error(tmp_path):
-    with pytest.raises(
-        UserError, match=r"no frontier to draw: it needs scores of vscbench or xstest, .*a small limit"
-    ):
+    with pytest.raises(UserError, match=r"no frontier to draw: it needs scores of vscbench or xstest, .*a small limit"):
         frontier(points().assign(helpfulness=math.nan), tmp_path / "a")
 
 

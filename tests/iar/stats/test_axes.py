@@ -8,7 +8,7 @@ import pytest
 
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend, resample, summarise
-from iar.stats.axes import axes_of, protocol
+from iar.stats.axes import axes_of
 
 STEERED = Configuration("iar", (1,), 1.0)
 
@@ -76,9 +76,3 @@ def test_helpfulness_is_the_mean_of_what_was_asked_and_a_single_one_itself() -> 
     assert point["helpfulness"] == 0.25 and point["helpfulness_low"] < 0.25 < point["helpfulness_high"]
     pope = outcomes(("none", "pope", "accuracy", (1, 0)))
     assert math.isnan(frontier_points(summarise(pope), [Configuration()])["safety"][0])
-
-
-def test_the_protocols_of_an_axis() -> None:
-    named = {"xstest": "xstest@2", "scienceqa": "scienceqa/text@3", "everyday": "everyday/text@1"}
-    axes = axes_of(named)
-    assert [protocol(axis, named) for axis in axes] == ["scienceqa/text@3 + everyday/text@1", "xstest@2"]

@@ -152,11 +152,12 @@ def test_of_the_judged_benchmarks_the_headlines_are_shown_each_with_its_name():
         for name in ("xstest", "figstep", "mm-safetybench", "vlguard", "dualbench")
         for metric in benchmark.protocol(name).metrics
     ]
+    metrics.append(("xstest", "all", "SRA_a"))  # the mean of two of them
     table = asked(*metrics, *(("dualbench", "original", m) for m in benchmark.protocol("dualbench").metrics))
     head, _, row = sweep_table.markdown(table, [NONE]).splitlines()[:3]
     titles = [title.strip() for title in head.strip("|").split("|")]
     assert titles[1:] == [
-        *("XSTest over_refusal", "XSTest refusal_u", "FigStep ASR_text", "FigStep ASR_figstep"),
+        *("XSTest SRA_a", "XSTest over_refusal", "XSTest refusal_u", "FigStep ASR_text", "FigStep ASR_figstep"),
         *("MM-SB ASR_SD", "MM-SB ASR_TYPO", "MM-SB ASR_SD_TYPO", "VLGuard ASR", "VLGuard over_refusal"),
         *("DUAL RR_h", "DUAL RR_b"),
     ]
