@@ -16,6 +16,7 @@ from tests.iar.conftest import command, pocket_data, tiny_vectors  # noqa: F401 
 PAGE = ROOT / "docs/formats.md"
 # Of two runs, of the stress test, of the report; tests/iar/pipeline/test_compare.py, test_stress.py, tests/iar/explorer
 COMPARED = {"compare-A.csv", "compare-A-labels.csv", "report.html", "report_files/"}
+COMPARED |= {"fluency.jsonl", "drawn.jsonl"}  # with fluency=true: tests/iar/pipeline/evaluation/test_fluency.py
 COMPARED |= {"stress-BY.csv", "stress-BY-errors.csv", "stress-BY.md"}
 TEXT = (".csv", ".jsonl", ".json", ".md", ".tex", ".txt")
 TABLES = ("scores", "differences", "frontier", "hypervolume", "timings")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmark import thoughts
 from benchmark.sample import Sample
 from iar.errors import UserError, did_you_mean
-from iar.generation import demonstrations, plain_path, routing, shared, tree
+from iar.generation import demonstrations, likelihood, plain_path, routing, shared, tree
 from iar.generation.answer_key import answer_key
 from iar.generation.answering import Generation
 from iar.generation.finite import REASON, NotFinite
@@ -207,6 +207,34 @@ class Engine:
         other = copy(self)
         other._sharing, other.batch_size = "plain", batch_size
         return other
+
+    def sampled(self, sampling: Sampling) -> Engine:
+        """The same model and settings, with tokens drawn."""
+        other = copy(self)
+        other.sampling = sampling
+        return other
+
+    def likelihoods(self, said: Sequence[tuple[Sample, Configuration, str]]) -> Iterator[tuple[int, list[float]]]:
+        """How likely the *unsteered* model finds answers in the conversations in which they were given.
+
+        Args:
+            said: Sample, configuration and answer.
+
+        Yields:
+            Index of each and its tokens' negative log-likelihoods in nats, in no order; an empty list where there are
+            none (`iar.generation.likelihood.score`).
+        """
+        between = likelihood.space(self.loaded)
+        places: dict[likelihood.Given, list[int]] = {}
+        for index, (sample, configuration, answer) in enumerate(said):
+            conversation = self.compose(sample, configuration)
+            start = begun(conversation)
+            text = answer.removeprefix(start) if start else between + answer
+            prompt = chat.converse(self.loaded, conversation)
+            places.setdefault(likelihood.Given(prompt, images_of(conversation), text), []).append(index)
+        share, limits = self.sharing in ("staged", "tree"), shared.limits(self.loaded, self.max_kv_gib)
+        for number, nll in likelihood.score(self.loaded, given := list(places), share, limits):
+            yield from ((index, nll) for index in places[given[number]])
 
     @property
     def sharing(self) -> str:

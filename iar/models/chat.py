@@ -95,7 +95,7 @@ def open_image(path: Path | str) -> Image.Image:
 
 def text_length(loaded: LoadedModel, rendered: str) -> int:
     """Number of tokens before image tokens are expanded: cheap, and enough to sort rows by."""
-    return len(_token_ids(loaded, rendered))
+    return len(token_ids(loaded, rendered))
 
 
 def encode(
@@ -135,7 +135,7 @@ def encode(
         # common prefix rather than the prompt's own length: a tokenizer may merge across the boundary.
         response_tokens = 0
         if responses is not None:
-            full, start = _token_ids(loaded, rendered), _token_ids(loaded, prompt)
+            full, start = token_ids(loaded, rendered), token_ids(loaded, prompt)
             same = next((i for i, pair in enumerate(zip(full, start, strict=False)) if pair[0] != pair[1]), len(start))
             response_tokens = len(full) - same
             if row["input_ids"][0, row["input_ids"].shape[1] - response_tokens :].tolist() != full[same:]:
@@ -283,7 +283,8 @@ def _same_trailing_shape(parts: list[Tensor]) -> list[Tensor]:
     return padded
 
 
-def _token_ids(loaded: LoadedModel, rendered: str) -> list[int]:
+def token_ids(loaded: LoadedModel, rendered: str) -> list[int]:
+    """The tokens of a rendered text, before those of images are expanded."""
     adds = tokens.adds_special(loaded.tokenizer, rendered)
     ids: list[int] = loaded.tokenizer(rendered, add_special_tokens=adds)["input_ids"]
     return ids[: len(ids) - len(tokens.appended(loaded.tokenizer, adds))]

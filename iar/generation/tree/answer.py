@@ -46,7 +46,7 @@ def answer(
         except NotFinite as error:
             suspects, tokens = [places[r][b] for r, b in error.which], error.tokens
         except RuntimeError as error:
-            if not _out_of_memory(error) or limits.smallest:
+            if not out_of_memory(error) or limits.smallest:
                 raise
             limits = limits.halved
         if suspects:  # here, where the memory of what was dropped is free again
@@ -90,7 +90,8 @@ def _placed(decoding: Decoding, places: Sequence[Sequence[Place]]) -> Decoding:
     return replace(decoding, perturb=lambda at, step, scores: perturb([places[r][b] for r, b in at], step, scores))
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether that is what an error of torch says."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import benchmark
 from benchmark.sample import Loaded
 from iar.generation import Answering
-from iar.pipeline.evaluation import prompts
+from iar.pipeline.evaluation import fluency, prompts
 from iar.pipeline.experiment.plan import Plan
 from iar.pipeline.experiment.settings import Executor, Scoring, on_ray
 from iar.prompting import Compose
@@ -27,9 +27,10 @@ def answering(plan: Plan, configurations: Sequence[Configuration] | None = None)
 
     Raises:
         UserError: The model cannot be loaded, its endpoint's settings are wrong, or it cannot do what a configuration
-            asks.
+            asks, or tell how fluent its answers are.
     """
     cfg, wanted = plan.cfg, plan.configurations if configurations is None else configurations
+    fluency.check(cfg)
     compose = prompts.composer(cfg, wanted)
     if on_ray(cfg):
         return _on_workers(plan, wanted, compose)

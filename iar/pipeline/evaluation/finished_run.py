@@ -22,7 +22,7 @@ import yaml  # type: ignore[import-untyped]
 from benchmark.pocket import layouts
 from benchmark.sample import Loaded
 from iar.errors import UserError
-from iar.pipeline.evaluation import timings
+from iar.pipeline.evaluation import fluency, timings
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Recorded, checked
 from iar.records import Run, csv_file
@@ -109,8 +109,8 @@ class FinishedRun:
 
     @cached_property
     def verdicts(self) -> dict[Place, Record]:
-        """The latest verdict of each place."""
-        return self._latest("verdicts")
+        """The latest verdict of each place, as it counts (`iar.pipeline.evaluation.fluency.counted`)."""
+        return fluency.counted(self.run, self._latest("verdicts"))
 
     @cached_property
     def prompts(self) -> dict[str, Record]:

@@ -15,14 +15,20 @@ import pandas as pd
 
 from iar.errors import UserError
 from iar.judges import factory
-from iar.pipeline.evaluation import judge, noise_floor, score, timings
+from iar.pipeline.evaluation import fluency, judge, noise_floor, score, timings
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
 from iar.pipeline.experiment.settings import Scoring
 from iar.records import Run, csv_file
 
-PLACES = {"generations": ("benchmark", "sample", "configuration"), "verdicts": judge.COLUMNS}
+_ANSWER = ("benchmark", "sample", "configuration")
+PLACES = {
+    "generations": _ANSWER,
+    fluency.LOG: _ANSWER,
+    fluency.DRAWN_LOG: ("benchmark", "sample", "seed"),
+    "verdicts": judge.COLUMNS,
+}
 
 
 class Gathered(NamedTuple):

@@ -17,7 +17,17 @@ from iar import records
 from iar.errors import UserError
 from iar.generation import Answering
 from iar.judges import factory
-from iar.pipeline.evaluation import differences, engines, generate, judge, noise_floor, outcomes, prompts, unscored
+from iar.pipeline.evaluation import (
+    differences,
+    engines,
+    fluency,
+    generate,
+    judge,
+    noise_floor,
+    outcomes,
+    prompts,
+    unscored,
+)
 from iar.pipeline.evaluation.finished_run import FinishedRun, Record
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Scoring
@@ -48,6 +58,7 @@ def definition(cfg: Scoring, names: Sequence[str], engine: Answering) -> dict[st
         "max_new_tokens": cfg.model.max_new_tokens,
         "reasoning_tokens": cfg.reasoning_tokens,
         "judge": factory.configured(cfg).describe(),
+        **fluency.described(cfg),
     }
 
 
@@ -87,6 +98,7 @@ def score(
     prompts.report(engine.compose, asked, configurations)
     write_configurations(run.path, cfg, configurations)
     generate.ask(run, engine, cfg, asked, configurations, apart)
+    fluency.measure(run, engine, cfg, asked, configurations)
     judge.judge(run, asked, by)
     noise_floor.measure(run, engine, cfg, asked, configurations[0], by)
     return tabulate(run, asked, configurations)
@@ -122,14 +134,16 @@ def _protocols(asked: Mapping[str, Loaded]) -> list[tuple[Protocol, Loaded]]:
 
 
 def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Configuration]) -> FinishedRun:
-    """Writes scores.csv: a row a configuration, benchmark, category and metric; plus the mean answer length in tokens.
+    """Writes scores.csv: a row a configuration, benchmark, category and metric; plus the mean answer length in tokens,
+    and where it was asked for the answers' fluency.
 
     ``protocol`` names what it was asked and counted under; of helpfulness, both. ``data``: ``pinned`` (the release that
     the protocol names), ``other``, or ``unpinned`` where none can be told.
     """
     found = FinishedRun(run, asked, configurations)
     outcomes = collect(found)
-    beside = [_lengths(found), unscored.rows(found)]
+    fluent = fluency.rows(run, asked, configurations, found.verdicts)
+    beside = [_lengths(found), fluent, unscored.rows(found)]
     scores = pd.concat([summarise(outcomes), *(table for table in beside if len(table))], ignore_index=True)
     ids = {protocol.benchmark: protocol.id for protocol, _ in _protocols(asked)}
     ids["mean"] = " + ".join(ids[name] for name in HELPFUL if name in ids)

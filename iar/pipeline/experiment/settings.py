@@ -80,6 +80,7 @@ class Model(Section):
     max_new_tokens: Count = 256
     max_images: Count | None = None
     reasoning_tokens: Count | None = None
+    fluency: bool | None = None
     thinking_tokens: FromZero | None = None
     endpoint: dict[str, Any] | None = None
 
@@ -287,6 +288,7 @@ class Scoring(Settings, Questions):
     demonstrations: Text | None
     attack: str | None
     reasoning_tokens: Count
+    fluency: bool = False
     dry_run: bool
     budget: Spending = Spending()
     cache: Text | None

@@ -24,6 +24,15 @@ from iar.terminal.console import console
 FILES = ("methods.csv", "methods.md", "methods.tex")
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 SAFETY = ("SRA_s", "SRA_u", "SRA_a")
+# Metrics that are means over all answers of all benchmarks, with their titles; of some the shares.
+COSTS = {
+    "tokens": "tokens",
+    "prompt_tokens": "prompt tokens",
+    "no_final": "no final answer",
+    "nll": "NLL",
+    "incoherent": "incoherent",
+}
+SHARES = ("no_final", "incoherent")
 NOTE = (
     "Percent; in brackets the paired difference to `none` in points: * p < .05, ** p < .01, *** p < .001 after Holm's "
     "correction over the configurations. Tokens (of the answer, reasoning included; of the prompt, images included) "
@@ -111,14 +120,13 @@ def _report(run: FinishedRun) -> Report:
     names = [configuration.name for configuration in run.configurations]
     columns = [c for c in _headlines(scores) if c[0] not in ("yes", "SQA-I")]
     times = run.timings.groupby("configuration")[["answers", "seconds"]].sum()
-    costs = [metric for metric in ("tokens", "prompt_tokens", "no_final") if metric in set(scores["metric"])]
+    costs = [metric for metric in COSTS if metric in set(scores["metric"])]
     rows = []
     for name in names:
         cells = [_cell(scores, changes, name, column) for column in columns]
         cells += [_cost(scores, name, metric) for metric in costs]
         rows.append((name, *cells, _seconds(times, name)))
-    titles = {"tokens": "tokens", "prompt_tokens": "prompt tokens", "no_final": "no final answer"}
-    title = ("method", *(column[0] for column in columns), *(titles[metric] for metric in costs), "s")
+    title = ("method", *(column[0] for column in columns), *(COSTS[metric] for metric in costs), "s")
     by_category = [
         (
             category,
@@ -157,7 +165,9 @@ def _cost(scores: pd.DataFrame, name: str, metric: str) -> str:
     if not count:
         return "–"
     mean = float((rows["value"] * rows["n_scored"]).sum() / count)
-    return f"{100 * mean:.1f}" if metric == "no_final" else f"{mean:.1f}"
+    if metric in SHARES:
+        return f"{100 * mean:.1f}"
+    return f"{mean:.{sweep_table.DIGITS.get(metric, 1)}f}"
 
 
 def _seconds(times: pd.DataFrame, name: str) -> str:
@@ -192,7 +202,7 @@ def _wide(run: FinishedRun) -> pd.DataFrame:
             for metric in SAFETY if category != "all" else ():
                 row[f"{metric}[{category}]"] = own["value"].get(("vscbench", category, metric), math.nan)
         for benchmark in scores["benchmark"].unique():
-            for metric in ("tokens", "prompt_tokens", "no_final"):
+            for metric in COSTS:
                 at = (benchmark, "all", metric)
                 if at in own.index:
                     row[f"{metric}[{benchmark}]"] = own["value"][at]

@@ -52,8 +52,16 @@ VSCBENCH_MARKS = (
     "● on the Pareto front  ★ recommended\n▽ undersafe: SRA_s > 90, SRA_u < 40  △ oversafe: SRA_s < 60, SRA_u > 90"
 )
 FLAGS = {"": "", "undersafe": "▽", "oversafe": "△"}
+DIGITS = {"tokens": 1, "nll": 2}  # of what is no share
 TOKENS = ("tokens", "vscbench", "all", "tokens")
-NO_SCORES = ("tokens", "prompt_tokens", "no_final", "helpfulness")  # metrics that count no sample as right or wrong
+NO_SCORES = (
+    "tokens",
+    "prompt_tokens",
+    "no_final",
+    "nll",
+    "incoherent",
+    "helpfulness",
+)  # metrics that count no sample as right or wrong
 
 
 def show(
@@ -78,7 +86,7 @@ def show(
     marks = f"{half}\n{VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else half
     table = Table(title=title, caption="\n".join([marks, *notes(scores, folder)]))
     table.add_column("configuration", no_wrap=True)
-    present = [*columns(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
+    present = [*columns(scores), *fluency(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
     for column in present:
         table.add_column(column[0], justify="right", overflow="fold")  # a title that is cut off names nothing
     table.add_column("")
@@ -141,6 +149,14 @@ def columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     return present + [(f"{name} {metric}", name, "all", metric) for name, metric in others.itertuples(index=False)]
 
 
+def fluency(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """Of each benchmark of which it was measured the mean negative log-likelihood a token, and what lies beyond."""
+    names = list(map(str, scores[scores["metric"] == "nll"]["benchmark"].unique()))
+    several = {name: f"{name} " if len(names) > 1 else "" for name in names}
+    kinds = (("NLL", "nll"), ("incoh.", "incoherent"))
+    return [(several[name] + title, name, "all", metric) for name in names for title, metric in kinds]
+
+
 def protocols(scores: pd.DataFrame) -> str:
     """What was asked and how it was counted; nothing for scores that are older than their protocol's name."""
     if "protocol" not in scores:
@@ -183,6 +199,7 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     seeds of one control: mean (least to most). Below it what is left of steering without its random controls."""
     best = recommended(frontier_points(scores, configurations), split)
     present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
+    present += fluency(scores)
     many = unscored.warning(scores)
     rows = []
     for label, names in _rows(configurations):
@@ -246,8 +263,8 @@ def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str
     ]
     if rows.empty or rows["value"].isna().all():
         return "–"
-    if metric == "tokens":
-        return f"{rows['value'].mean():.1f}"
+    if metric in DIGITS:
+        return f"{rows['value'].mean():.{DIGITS[metric]}f}"
     value = f"{100 * rows['value'].mean():.1f}"
     if metric not in SHARES or (category != "all" and metric != "SRA_a"):
         return value
