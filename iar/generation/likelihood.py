@@ -99,7 +99,8 @@ def score(
     """
     limits = limits or Limits()
     for block in _blocks(loaded, given):
-        requests, rows = [], []
+        requests: list[Request] = []
+        rows: list[_Row] = []
         for members in block:
             found = _read(loaded, given, members, len(requests))
             if isinstance(found, UserError):
