@@ -19,7 +19,7 @@ SETTINGS = ("iar.analyze", "iar.audit", "iar.collect", "iar.evaluate", "iar.extr
 OTHERS = (
     "benchmark", "benchmark.pocket", "benchmark.pocket.perturbed", "benchmark.render", "benchmark.speed",
     "benchmark.speed.cost", "iar.judges.tuning", "iar.models.convert", "iar.models.pocket.card",
-    "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.recommend", "iar.report", "iar.stress",
+    "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.pgd", "iar.recommend", "iar.report", "iar.stress",
     "iar.vectors",
 )  # fmt: skip
 _SCRIPT = """\
