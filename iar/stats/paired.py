@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from benchmark.intervals import LEVEL, Names, codes, exact, linearised, sandwich
-from iar.stats.summarise import Score, derived
+from iar.stats.coded import Coded, Score, derived
 from iar.stats.wide import Wide, wide
 
 NAMES = ["benchmark", "category", "metric"]
@@ -50,7 +52,7 @@ def difference(
     """
     numbers = [np.asarray(side, dtype=float) for side in (steered, baseline)]
     weight = [np.ones(len(numbers[0]))] * 2 if weights is None else [np.asarray(w, dtype=float) for w in weights]
-    stratum = codes(np.zeros(len(numbers[0]), dtype=int) if strata is None else strata)
+    stratum = np.zeros(len(numbers[0]), dtype=int) if strata is None else codes(strata)
     (value_a, influence_a), (value_b, influence_b) = (
         linearised(v, w, stratum) for v, w in zip(numbers, weight, strict=True)
     )
@@ -60,7 +62,7 @@ def difference(
     if not estimate.n:
         return result | {"low": np.nan, "high": np.nan, "p": np.nan}
     if estimate.se > 1e-12:
-        p = float(2 * stats.t.sf(abs(estimate.value) / estimate.se, estimate.df))
+        p = float(2 * special.stdtr(estimate.df, -abs(estimate.value) / estimate.se))
         return result | {"low": max(-1.0, estimate.low), "high": min(1.0, estimate.high), "p": p}
     width = float(exact(0.0, estimate.clusters)[1])
     p = 1.0 if estimate.value == 0 else min(1.0, 2 * 0.5**estimate.clusters)
@@ -92,12 +94,18 @@ def sign_flips(steered: ArrayLike, baseline: ArrayLike, clusters: Names) -> dict
     chances = np.ones(1)  # of Σ ± D_c from its least value to its largest
     for size, count in zip(*np.unique(np.abs(sums[sums != 0]), return_counts=True), strict=True):
         spaced = np.zeros(2 * size * count + 1)
-        spaced[:: 2 * size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        spaced[:: 2 * size] = _fair(int(count))
         chances = np.convolve(chances, spaced)
     reach = np.abs(np.arange(len(chances)) - len(chances) // 2)
     p = min(1.0, float(chances[reach >= abs(int(sums.sum()))].sum()))
     test = "McNemar" if len(sums) == len(change) else "sign flips"
     return {"up": int((change > 0).sum()), "down": int((change < 0).sum()), "exact_p": p, "exact_test": test}
+
+
+@lru_cache(maxsize=4096)
+def _fair(trials: int) -> np.ndarray:
+    """The chances of 0, 1, ... heads in so many tosses."""
+    return np.asarray(stats.binom.pmf(np.arange(trials + 1), trials, 0.5))
 
 
 def holm(p: ArrayLike) -> np.ndarray:
@@ -138,7 +146,8 @@ def differences(outcomes: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     if baseline in table.configurations:
         base, scored = table.configurations.index(baseline), table.scored
-        scores = [_Indexed(score) for score in derived(table.rows)]
+        named = Coded(table.rows)
+        scores = [_Indexed(score, named) for score in derived(named)]
         for column, configuration in enumerate(table.configurations):
             if column != base:
                 paired = scored[:, column] & scored[:, base]
@@ -157,13 +166,13 @@ def differences(outcomes: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
 class _Indexed:
     """A score with its clusters and strata as integers, made once for all configurations."""
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Score, named: Coded) -> None:
         self.names = {"benchmark": score.benchmark, "category": score.category, "metric": score.metric}
-        self.row = score.rows.index.to_numpy()
-        self.cluster = codes(list(score.rows["cluster"]))
-        named = list(score.rows["family"])
-        self.family = codes(named) if all(named) else None
-        self.stratum = None if score.strata is None else codes(list(score.rows[score.strata]))
+        self.row = score.rows
+        self.cluster = codes(named.cluster[score.rows])
+        family = named.family[score.rows]
+        self.family = codes(family) if (family >= 0).all() else None
+        self.stratum = None if score.strata is None else codes(named.of(score.strata)[score.rows])
         self.parts = score.parts
 
     def compare(self, table: Wide, column: int, base: int, paired: np.ndarray) -> dict[str, object] | None:

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmark.intervals import interval
-from benchmark.pope import SPLITS
-from benchmark.scoring import ALL, MEAN_OF_METRICS, MEAN_OF_THREE, SPLIT_METRICS
-from iar.stats.axes import HELPFUL
+from benchmark.scoring import ALL, MEAN_OF_THREE
+from iar.stats.coded import Coded, Score, derived
 
 FAMILY = ("family_low", "family_high", "families")
 COLUMNS = ["configuration", "benchmark", "category", "metric", "n", "n_scored", "value", "low", "high", *FAMILY]
-
-
-class Score(NamedTuple):
-    """The outcomes behind one score.
-
-    Attributes:
-        benchmark, category, metric: What it is called.
-        rows: Its outcomes.
-        strata: The column whose values are averaged with equal weight; None where there is one stratum.
-        parts: How many strata there must be: a mean of three splits is none of two.
-    """
-
-    benchmark: str
-    category: str
-    metric: str
-    rows: pd.DataFrame
-    strata: str | None = None
-    parts: int = 1
 
 
 def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -65,73 +45,51 @@ def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: A category is called "all", "mean of three", or as one of its benchmark's halves.
     """
-    for benchmark, part in outcomes.groupby("benchmark"):  # ScienceQA's categories are called as VSCBench's halves
+    places = outcomes[[name for name in ("benchmark", "category", "half") if name in outcomes]].drop_duplicates()
+    for benchmark, part in places.groupby("benchmark"):  # ScienceQA's categories are called as VSCBench's halves
         halves = set(part["half"].dropna()) if "half" in part else set()
         if reserved := ({ALL, MEAN_OF_THREE} | halves) & set(part["category"]):
             raise ValueError(f"these category names of {benchmark} are reserved: {sorted(reserved)}")
+    coded, values = Coded(outcomes), outcomes["value"].to_numpy(dtype=float)
+    once = _once(outcomes)
     rows: list[dict[str, object]] = []
-    for configuration, frame in outcomes.groupby("configuration", sort=False):
-        for category, part in _categories(frame):
-            for score in derived(part, category):
+    for configuration, own in coded.groups("configuration", coded.rows):
+        for category, part in _categories(coded, own, once):
+            for score in derived(coded, part, category):
                 names = {"configuration": configuration, "benchmark": score.benchmark, "category": score.category}
-                rows.append(names | {"metric": score.metric} | _count(score))
+                rows.append(names | {"metric": score.metric} | _count(coded, values, score))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _count(score: Score) -> dict[str, float]:
-    weight, values = weights(score.rows), score.rows["value"].to_numpy(dtype=float)
+def _count(coded: Coded, outcomes: np.ndarray, score: Score) -> dict[str, float]:
+    weight, values = coded.weights[score.rows], outcomes[score.rows]
     scored = (weight > 0) & ~np.isnan(values)
-    strata = None if score.strata is None else score.rows[score.strata].to_numpy()[scored]
-    if strata is not None and len(set(strata)) < score.parts:
+    strata = None if score.strata is None else coded.of(score.strata)[score.rows][scored]
+    if strata is not None and len(np.unique(strata)) < score.parts:
         scored &= False
-    cluster = score.rows["cluster"].to_numpy()[scored]
     strata = strata if scored.any() else None
-    estimate = interval(values[scored], cluster, strata, weight[scored])
-    found: dict[str, float] = {"n": int((weight > 0).sum()), "n_scored": estimate.n}
+    at = score.rows[scored]
+    values, weight = values[scored], weight[scored]
+    estimate = interval(values, coded.cluster[at], strata, weight)
+    found: dict[str, float] = {"n": int((coded.weights[score.rows] > 0).sum()), "n_scored": estimate.n}
     found |= {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    family = score.rows["family"].to_numpy()[scored] if "family" in score.rows else np.array([])
-    if len(set(family)) < 2 or not all(family):
+    family = coded.family[at]
+    if not len(family) or (family < 0).any() or (family == family[0]).all():
         return found
-    wider = interval(values[scored], family, strata, weight[scored])
+    wider = interval(values, family, strata, weight)
     return found | dict(zip(FAMILY, (wider.low, wider.high, wider.clusters), strict=True))
 
 
-def weights(frame: pd.DataFrame) -> np.ndarray:
-    """The weight of each outcome, 1 where none is given."""
-    given = frame["weight"].fillna(1.0) if "weight" in frame else np.ones(len(frame))
-    return np.asarray(given, dtype=float)
+def _once(outcomes: pd.DataFrame) -> np.ndarray:
+    """(rows,) whether it is the first of its configuration's sample and metric."""
+    if "sample" not in outcomes:
+        return np.ones(len(outcomes), dtype=bool)
+    return ~outcomes.duplicated(["configuration", "benchmark", "sample", "metric"]).to_numpy()
 
 
-def derived(frame: pd.DataFrame, category: str = ALL) -> Iterator[Score]:
-    """Each metric of each benchmark, then the means of several; those over categories or benchmarks for "all" alone."""
-    for name, part in frame.groupby("benchmark", sort=False):
-        benchmark = str(name)
-        metrics = dict(list(part.groupby("metric", sort=False)))
-        for metric, rows in metrics.items():
-            yield Score(benchmark, category, str(metric), rows)
-        for mean, two in MEAN_OF_METRICS.items():
-            if all(metric in metrics for metric in two):
-                rows = pd.concat([metrics[metric] for metric in two])
-                yield Score(benchmark, category, mean, rows, "metric", len(two))
-        if category == ALL and benchmark == "pope" and set(SPLITS) <= set(part["category"]):
-            for metric in SPLIT_METRICS:
-                if metric in metrics:
-                    rows = metrics[metric][metrics[metric]["category"].isin(SPLITS)]
-                    yield Score(benchmark, MEAN_OF_THREE, metric, rows, "category", len(SPLITS))
-    rows = frame[frame["metric"] == frame["benchmark"].map(HELPFUL)]
-    asked = rows["benchmark"].nunique()
-    if category == ALL and asked > 1:
-        rows = rows.assign(
-            cluster=rows["benchmark"] + "/" + rows["cluster"].astype(str)
-        )  # image 1 of both is not one image
-        yield Score("mean", ALL, "helpfulness", rows, "benchmark", asked)
-
-
-def _categories(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    once = frame.drop_duplicates(["benchmark", "sample", "metric"]) if "sample" in frame else frame
-    yield ALL, once
-    if "half" in frame:
-        for half, part in once.groupby("half", sort=False):
-            yield str(half), part
-    for category, part in frame.groupby("category", sort=False):
-        yield str(category), part
+def _categories(coded: Coded, rows: np.ndarray, once: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    single = rows[once[rows]]
+    yield ALL, single
+    if coded.has("half"):
+        yield from coded.groups("half", single)
+    yield from coded.groups("category", rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from iar.stats.summarise import weights
+from iar.stats.coded import weights
 
 KEY = ["benchmark", "metric", "sample"]
 

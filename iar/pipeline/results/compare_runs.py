@@ -33,8 +33,8 @@ from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.records import csv_file
 from iar.stats import differences, holm
 from iar.stats.axes import HELPFUL
+from iar.stats.coded import Coded, Score, derived
 from iar.stats.paired import FAMILY, NAMES
-from iar.stats.summarise import Score, derived, weights
 
 COLUMNS = [
     *("configuration", "against", "benchmark", "protocol", "category", "metric", "n", "clusters", "a", "b"),
@@ -257,18 +257,18 @@ def _values(both: pd.DataFrame) -> pd.DataFrame:
     kept = kept.drop_duplicates(["configuration", *place, "metric"])
     columns = {}
     for side, frame in kept.groupby("configuration", sort=False):
-        columns[side.lower()] = {tuple(score[:3]): _mean(score) for score in derived(frame)}
+        coded, outcomes = Coded(frame), frame["value"].to_numpy(dtype=float)
+        columns[side.lower()] = {tuple(score[:3]): _mean(coded, outcomes, score) for score in derived(coded)}
     values = pd.DataFrame(columns, columns=["a", "b"])
     return values.rename_axis(NAMES).reset_index()
 
 
-def _mean(score: Score) -> float:
+def _mean(coded: Coded, outcomes: np.ndarray, score: Score) -> float:
     """As `iar.stats.summarise` has it, without the interval."""
-    weight = weights(score.rows)
-    values = score.rows["value"].to_numpy(dtype=float)
+    weight, values = coded.weights[score.rows], outcomes[score.rows]
     counted = (weight > 0) & ~np.isnan(values)
-    strata = np.zeros(len(values)) if score.strata is None else score.rows[score.strata].to_numpy()
-    stratum = codes(strata[counted].tolist())
+    strata = np.zeros(len(values), dtype=int) if score.strata is None else coded.of(score.strata)[score.rows]
+    stratum = codes(strata[counted])
     if len(set(stratum)) < score.parts:
         return math.nan
     return linearised(values[counted], weight[counted], stratum)[0]
