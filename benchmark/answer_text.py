@@ -15,6 +15,7 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from benchmark import thoughts
 
@@ -40,6 +41,7 @@ class Reading:
     marked: str = ""
 
 
+@lru_cache(maxsize=2048)  # parsers and judges read the same answer several times
 def read(raw: str) -> Reading:
     """The final answer.
 
@@ -61,7 +63,10 @@ def read(raw: str) -> Reading:
 
 
 def _marked(raw: str) -> str:
-    said = thoughts.outside(_characters(raw)).text
+    said = _characters(raw)
+    if "<" not in said:
+        return ""
+    said = thoughts.outside(said).text
     found = {_without_markup(mark[2] if mark[1] else mark[4]) for mark in thoughts.WRAPPED.finditer(said)} - {""}
     return found.pop() if len(found) == 1 else ""
 
@@ -176,10 +181,13 @@ _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\((?:[^()\s]{1,500})(?:[ ]\"[^\"\n]{0,200}\")?\)")
 _ESCAPED = re.compile(r"\\([*_`~#>'\"!.&$-])")
 _RUN = re.compile(r"\*+|_+|`+|~~+")
+_SIGN = re.compile(r"[-*_=#>\[\\`~\n]")  # without one there is no markup
 _BLANK_LINE = re.compile(r"(\n[ \t]*\n)")
 
 
 def _markdown(text: str) -> str:
+    if not _SIGN.search(text):
+        return text.strip()
     if (whole := _WHOLE.match(text)) and _is_prose(*whole.groups()):
         text = whole[2]
     parts = _FENCED.split(text)

@@ -16,8 +16,9 @@ Error Bars to Evals", arXiv 2411.00640): SE² = G/(G-1) Σ_c U_c², U_c = Σ_{i 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -150,14 +151,22 @@ def clustered(
     Raises:
         ValueError: The lengths differ, or a weight is negative or NaN.
     """
+    numbers, weight, stratum, cluster = _arrays(values, clusters, strata, weights)
+    value, influences = linearised(numbers, weight, stratum)
+    counted = weight > 0
+    return sandwich(value, influences[counted], cluster[counted], rare)
+
+
+def _arrays(
+    values: ArrayLike, clusters: Names, strata: Names | None, weights: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) numbers, weights, and codes of strata and clusters."""
     numbers = np.asarray(values, dtype=float)
     weight = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=float)
     if len({len(numbers), len(weight), len(clusters), len(clusters if strata is None else strata)}) > 1:
         raise ValueError("values, clusters, strata and weights differ in length")
     stratum = np.zeros(len(numbers), dtype=int) if strata is None else codes(strata)
-    value, influences = linearised(numbers, weight, stratum)
-    counted = weight > 0
-    return sandwich(value, influences[counted], codes(clusters)[counted], rare)
+    return numbers, weight, stratum, codes(clusters)
 
 
 def codes(names: Names) -> np.ndarray:
@@ -195,10 +204,15 @@ def sandwich(value: float, influences: np.ndarray, clusters: np.ndarray, rare: b
     ``rare`` allows for that, for differences of shares: not G - 1 but at most 1 + (Σ U²)² / Σ U⁴ degrees of freedom
     (Satterthwaite 1946, and one: without it the interval is too wide).
     """
+    return _robust(value, influences, codes(clusters), rare)
+
+
+def _robust(value: float, influences: np.ndarray, clusters: np.ndarray, rare: bool = False) -> Estimate:
+    """`sandwich` for clusters without a gap."""
     n = len(influences)
-    if not n or np.isnan(value):
+    if not n or math.isnan(value):
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0, 0)
-    sums = np.bincount(codes(clusters), influences)
+    sums = np.bincount(clusters, influences)
     groups = len(sums)
     if groups < 2:
         return Estimate(value, np.nan, np.nan, np.nan, n, groups)
@@ -227,38 +241,45 @@ def interval(
     ρ_kl the correlation of the strata's errors over their clusters. A negative one is taken for 0, and 1 is taken where
     two strata share clusters and one of them has no spread: rather too wide than too narrow.
     """
-    estimate = clustered(values, clusters, strata, weights)
+    numbers, weight, stratum, cluster = _arrays(values, clusters, strata, weights)
+    value, influences = linearised(numbers, weight, stratum)
+    counted = weight > 0
+    if not counted.all():
+        numbers, weight, influences = numbers[counted], weight[counted], influences[counted]
+        stratum, cluster = codes(stratum[counted]), codes(cluster[counted])
+    estimate = _robust(value, influences, cluster)
     if not estimate.n:
         return estimate
-    numbers = np.asarray(values, dtype=float)
-    weight = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=float)
-    counted = weight > 0
-    numbers, weight, cluster = numbers[counted], weight[counted], codes(np.asarray(clusters)[counted])
-    stratum = np.zeros(len(numbers), dtype=int) if strata is None else codes(np.asarray(strata)[counted])
     count = int(stratum.max()) + 1
-    ends = np.array([_share(*(side[stratum == k] for side in (numbers, weight, cluster))) for k in range(count)])
     if count == 1:
-        low, high = ends[0, 1:]
+        _, low, high = _share(numbers, weight, cluster)
     else:
+        parts = [stratum == k for k in range(count)]
+        ends = np.array([_share(numbers[part], weight[part], codes(cluster[part])) for part in parts])
         together = _correlations(numbers, weight, cluster, stratum, ends[:, 0])
         below, above = ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]
         low, high = (
             estimate.value + sign * np.sqrt(side @ together @ side) / count for sign, side in ((-1, below), (1, above))
         )
     low, high = max(0.0, min(low, estimate.value)), min(1.0, max(high, estimate.value))
-    return replace(estimate, low=float(low), high=float(high))
+    return Estimate(estimate.value, float(low), float(high), estimate.se, estimate.n, estimate.clusters, estimate.df)
 
 
 def _share(values: np.ndarray, weights: np.ndarray, clusters: np.ndarray) -> tuple[float, float, float]:
-    """A weighted mean and its interval."""
-    cluster = codes(clusters)
-    hits, totals = np.bincount(cluster, weights * values), np.bincount(cluster, weights)
-    share = hits.sum() / totals.sum()
-    if len(totals) == len(values) and np.ptp(weights) == 0:
-        low, high = exact(share, len(values))
-    else:
-        low, high = korn_graubard(hits, totals, np.square(weights.sum()) / np.square(weights).sum())
-    return float(share), float(low), float(high)
+    """A weighted mean and its interval; clusters without a gap."""
+    hits, totals = np.bincount(clusters, weights * values), np.bincount(clusters, weights)
+    share = float(hits.sum() / totals.sum())
+    if len(totals) == len(values) and (weights == weights[0]).all():
+        return share, *_exact(share, len(values))
+    low, high = korn_graubard(hits, totals, np.square(weights.sum()) / np.square(weights).sum())
+    return share, float(low), float(high)
+
+
+@lru_cache(maxsize=1 << 14)
+def _exact(share: float, n: int) -> tuple[float, float]:
+    """`exact` of one share; many scores of a run are the same."""
+    low, high = exact(share, n)
+    return float(low), float(high)
 
 
 def _correlations(

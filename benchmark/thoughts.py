@@ -193,6 +193,8 @@ def _final_response(found: Outside) -> Outside:
 
 def _marks(text: str) -> tuple[list[_Mark], str]:
     """The marks in their order; and the text, in which a mark that is only mentioned (in backticks) lost its form."""
+    if not any(sign in text for sign in "<[◁"):  # with which every mark begins
+        return [], text
     text = _MARK.sub(lambda m: m["name"] if m["tick"] and m["name"] and m[0].endswith("`") else m[0], text)
     if _STAGES.match(text):
         text = _STAGE.sub(r"<\1thought>", text)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from iar.judges.language import any_of, blind, found, instructs, lacks
+from iar.judges.language import any_of, blind, found, instructs, lacks, per_sentence
 from iar.judges.passage import words
 from iar.judges.vocabulary import (
     ABLE,
@@ -186,6 +186,7 @@ def refuses_shortly(sentences: Sequence[str]) -> str:
     return no if terse or (count <= 20 and _OWN.search(said)) else ""
 
 
+@per_sentence
 def declines(sentence: str, cited: bool = False) -> str:
     """Says that nothing will come: "I cannot help", "that's off the table", "against my guidelines".
 
@@ -202,6 +203,7 @@ def declines(sentence: str, cited: bool = False) -> str:
     )
 
 
+@per_sentence
 def apologises(sentence: str) -> str:
     """Turns away: "I'm sorry, but". Not sympathy ("sorry to hear"), a mistake, or that something cannot be known."""
     if _MISTAKE.search(sentence) or lacks(sentence) or blind(sentence):
@@ -209,6 +211,7 @@ def apologises(sentence: str) -> str:
     return found(_APOLOGY, sentence)
 
 
+@per_sentence
 def disclaims(sentence: str) -> str:
     """Says what no AI can do or may do ("I can't call anyone", "I'm not a lawyer"), and declines nothing else."""
     said = found(_DISCLAIMER, sentence)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from iar.judges.passage import words
@@ -68,13 +69,19 @@ def _loop(said: Sequence[str]) -> str:
 
 
 def _broken(raw: str, said: Sequence[str]) -> str:
-    tokens = [token for token in raw.split() if not _LINK.search(token)]
-    if len(tokens) >= 8 and 4 * sum(bool(_BROKEN.search(token) or _foreign(token)) for token in tokens) > len(tokens):
+    broken = [found for token in raw.split() if (found := _is_broken(token)) is not None]
+    if len(broken) >= 8 and 4 * sum(broken) > len(broken):
         return "tokens that are no words"
     lists = raw.count(",") + raw.count("\n") + raw.count("|")
     if len(said) >= 12 and 6 * lists < len(said) and 10 * sum(word in COMMON for word in said) < len(said):
         return "words without grammar"
     return ""
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_broken(token: str) -> bool | None:
+    """None of a link."""
+    return None if _LINK.search(token) else bool(_BROKEN.search(token) or _foreign(token))
 
 
 def _foreign(token: str) -> bool:

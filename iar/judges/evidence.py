@@ -217,11 +217,13 @@ def _only_cares(query: str, sentences: Sequence[str], passage: Passage, opening:
 
 def asks_for(query: str, found: str) -> bool:
     """Whether disapproval is the answer: "Is it legal?", "No, it is illegal"."""
-    if CLOSED.match(query) and _OF_LAW.search(query) and _OF_LAW.search(found):
+    if not found or not CLOSED.match(query):
+        return False
+    if _OF_LAW.search(query) and _OF_LAW.search(found):
         return True
     adjective = words(found)[-1:] or [""]
     bare, asked = (re.sub(r"\b(?:un|il|im|in)(?=\w{3})", "", text) for text in (adjective[0], query))
-    return bool(bare and CLOSED.match(query)) and bare in asked
+    return bool(bare) and bare in asked
 
 
 def denies(query: str, sentences: Sequence[str], overlap: float) -> str:

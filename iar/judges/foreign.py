@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from iar.judges.passage import words
 from iar.judges.vocabulary import COMMON, each
@@ -162,7 +163,7 @@ def language(answer: str) -> str:
     if not tokens or _is_name(tokens):
         return ""
     said = [token.lower().replace("’", "'") for token in tokens]
-    known = [word for word in said if any(part in COMMON for part in words(word))]
+    known = [word for word in said if _known(word)]
     english = len(known) if set(known) - _EITHER else 0
     spelt = [tokens[0].lower() if any(token[0].islower() for token in tokens) else tokens[0], *tokens[1:]]
     other = sum(word in FOREIGN or _alien(token, word) for token, word in zip(spelt, said, strict=True))
@@ -184,6 +185,12 @@ def _wide(char: str) -> bool:
     return unicodedata.east_asian_width(char) in "WF"
 
 
+@lru_cache(maxsize=1 << 14)
+def _known(word: str) -> bool:
+    return any(part in COMMON for part in words(word))
+
+
+@lru_cache(maxsize=1 << 14)
 def _alien(token: str, word: str) -> bool:
     """Spelt as no English word is but for loans; a name may be."""
     return token[0].islower() and word not in _LOANS and (not word.isascii() or bool(_ALIEN.search(word)))

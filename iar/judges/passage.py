@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from benchmark import answer_text
 
@@ -36,6 +37,7 @@ class Passage:
     words: int
 
 
+@lru_cache(maxsize=2048)
 def normal(text: str) -> str:
     """Lower case and single blanks, of the final answer in plain text (`benchmark.answer_text`)."""
     return re.sub(r"[ \t]+", " ", answer_text.read(text).text.lower()).strip()

@@ -91,6 +91,11 @@ class Run:
         _write(run.path / DEFINITION, run.definition)
         return run
 
+    def replace_log(self, name: str, by: str) -> None:
+        """The log ``by`` takes the place of the log ``name``, in one move."""
+        self.log(by).move(self.path / f"{name}.jsonl")
+        self._logs[name] = self._logs.pop(by)
+
     def log(self, name: str) -> Log:
         """The folder's log of that name, e.g. ``run.log("generations")`` is ``generations.jsonl``; read once a run."""
         return self._logs.setdefault(name, Log(self.path / f"{name}.jsonl"))

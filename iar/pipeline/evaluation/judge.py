@@ -63,13 +63,14 @@ def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdict
     answers = _answers(run, asked)
     with run.log(name) as log:
         found = {_place(record): record for record in log.read()}
-        waiting, parse = [], _Parser()
+        waiting, parsed, parse = [], [], _Parser()
         for answer in answers:
             if _open(found.get(answer.place)):
                 if (verdict := parse(answer)) is None:
                     waiting.append(answer)
                 else:
-                    log.append(answer.head | vars(verdict))
+                    parsed.append(answer.head | vars(verdict))
+        log.extend(parsed)
         for index, verdict in by.judge([answer.item for answer in waiting]):
             record = waiting[index].head | vars(verdict)
             if found.get(_place(record)) != record:  # it failed in the same way again
@@ -116,11 +117,11 @@ def judge_again(folder: Path, by: Judge) -> FinishedRun:
     judge(before.run, asked, by, NEW)
     if not new.exists():
         raise _nothing(folder)
-    new.replace(folder / "verdicts.jsonl")
+    before.run.replace_log("verdicts", NEW)
     made_by.unlink()
     if not hasattr(by, "members"):
         (folder / "judges.csv").unlink(missing_ok=True)  # of the judges before, which were several
-    return FinishedRun(Run.at(folder).redefined(judge=by.describe()), asked)
+    return FinishedRun(before.run.redefined(judge=by.describe()), asked)
 
 
 def to_judge(folder: Path) -> list[Item]:

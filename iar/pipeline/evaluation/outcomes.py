@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.protocol import Protocol
@@ -16,7 +17,6 @@ from iar.pipeline.evaluation import judge
 COLUMNS = ("configuration", "benchmark", "sample", "category", "half", "metric", "value", "weight", "cluster", "family")
 
 _Verdict = Mapping[str, Any] | None
-_Counted = list[tuple[str, str, float, float]]  # category, metric, value, weight
 
 
 def table(entries: Iterable[tuple[str, Protocol, Sample, _Verdict]]) -> pd.DataFrame:
@@ -25,21 +25,33 @@ def table(entries: Iterable[tuple[str, Protocol, Sample, _Verdict]]) -> pd.DataF
     Args:
         entries: Configuration, protocol, sample and verdict as `rows` takes them.
     """
-    known: dict[tuple[Any, ...], _Counted] = {}
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    per_row = [columns[name] for name in ("category", "metric", "value", "weight")]
+    known: dict[tuple[Any, ...], range] = {}  # which of the rows below a label counts as
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS[1:]}
+    names: dict[str, int] = {}
+    each: list[tuple[int, range]] = []
     for name, protocol, sample, verdict in entries:
         label = verdict and (verdict["judge"] == "none", verdict["label"], verdict.get("toxic"))
         key = (protocol.id, sample.id, label)
         if (counted := known.get(key)) is None:
-            counted = known[key] = list(_counted(protocol, sample, verdict))
-        for row in counted:
-            for column, value in zip(per_row, row, strict=True):
-                column.append(value)
-        alike = (name, sample.benchmark, sample.id, sample.meta.get("half"), sample.cluster, sample.family)
-        for title, value in zip(_ALIKE, alike, strict=True):
-            columns[title].extend([value] * len(counted))
-    return pd.DataFrame(columns)
+            start = len(columns["sample"])
+            for row in rows("", protocol, sample, verdict):
+                for title, column in columns.items():
+                    column.append(row[title])
+            counted = known[key] = range(start, len(columns["sample"]))
+        each.append((names.setdefault(name, len(names)), counted))
+    counts = np.array([len(counted) for _, counted in each], dtype=int)
+    before = np.cumsum(counts) - counts  # how many rows there are before an entry's
+    first = np.array([counted.start for _, counted in each], dtype=int)
+    at = np.repeat(first - before, counts) + np.arange(counts.sum())
+    found = {"configuration": pd.Categorical.from_codes(np.repeat(np.array([code for code, _ in each], dtype=int), counts), [*names])}
+    return pd.DataFrame(found | {name: _compact(column).take(at) for name, column in columns.items()})
+
+
+def _compact(column: list[Any]) -> pd.Categorical | np.ndarray:
+    """Names as a categorical column: a byte or two a row."""
+    if column and isinstance(column[0], float):
+        return np.array(column, dtype=float)
+    return pd.Categorical(column)
 
 
 _ALIKE = ("configuration", "benchmark", "sample", "half", "cluster", "family")
