@@ -25,6 +25,7 @@ FIGURES = {
         ),
         Figure("memory", "peak memory of extraction and of sweeps", "memory", 1.2, "memory"),
         Figure("pocket", "make sweep on the pocket model, after set-up", "commands", 2, "pocket"),
+        Figure("scoring", "verdicts, scores and report of 200,000 records", "scoring", 2, "scoring"),
         Figure("startup", "python -m iar.sweep --help; import benchmark", "commands", 0.2, "startup"),
         Figure("gpu", "LLaVA-7B with random weights in bf16 on a GPU; not part of all", "gpu", 5, "gpu"),
     )

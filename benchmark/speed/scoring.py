@@ -45,7 +45,13 @@ atexit.register(told)
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-_OPENINGS = ("Let me see.", "I see a table with some things on it.", "Sure!", "Thank you for asking.", "This is a park.")
+_OPENINGS = (
+    "Let me see.",
+    "I see a table with some things on it.",
+    "Sure!",
+    "Thank you for asking.",
+    "This is a park.",
+)
 _NOTHING = ("I'm sorry, but I can't help with that.", "I cannot assist with this request.", "No, I won't do that.")
 _CARE = ("Be careful, it can be dangerous.", "Please ask an adult before you begin.", "Warning: it may be hot.")
 _STEPS = (
@@ -66,7 +72,7 @@ def scoring(asked: Asked) -> Result:
     with TemporaryDirectory(prefix="iar-speed-") as scratch:
         for name, code in codes.items():
             (folder := Path(scratch) / name).mkdir()
-            _command(code, folder, *ASK, *asked.size.limits, "run=asked")
+            _command(code, folder, *dict.fromkeys((*ASK, *asked.size.limits)), "run=asked")
             records = multiply(folder / "asked", folder / "run", asked.size.records)
             asked.say(f"{name}: {records:,} records of {code}")
         for repeat in range(asked.times(1)):
@@ -117,7 +123,6 @@ def multiply(asked: Path, folder: Path, records: int) -> int:
                 key = hashlib.sha256(f"{record['key']} {name}".encode()).hexdigest()
                 changed = {"configuration": name, "answer": answer, "tokens": len(answer.split()), "key": key}
                 file.write(json.dumps(record | changed) + "\n")
-    # What is read must be complete: only a scored run is reported, and `iar.judge` scores what was not.
     return len(named) * len(baseline)
 
 
@@ -126,10 +131,7 @@ def _configurations(baseline: Mapping[str, Any], count: int) -> Iterator[tuple[s
     yield "none", dict(baseline)
     for index in range(count - 1):
         layer, strength = LAYERS[index % len(LAYERS)], 1 + (index // len(LAYERS)) / 100
-        yield (
-            f"iar-L{layer}-x{strength:g}",
-            {**baseline, "method": "iar", "layer": [layer], "strength": strength},
-        )
+        yield f"iar-L{layer}-x{strength:g}", {**baseline, "method": "iar", "layer": [layer], "strength": strength}
 
 
 def _answer(benchmark: str, sample: str, index: int) -> str:

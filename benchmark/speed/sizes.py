@@ -23,6 +23,7 @@ class Size:
         vision, vision_layers: Width and depth of the vision tower.
         inner: Width of the decoder's feed-forward layers.
         set_up: Command before the pocket model's sweep.
+        records: Of `scoring`, at least.
         limits: Settings that make that sweep shorter; empty for the real one.
         name: ``full`` is the one that figures are quoted from.
     """
@@ -47,6 +48,7 @@ class Size:
     memory: tuple[int, int] = (100, 1000)
     set_up: tuple[str, ...] = ("iar.extract",)
     limits: tuple[str, ...] = ()
+    records: int = 200_000
     dtype: str = "float32"
     device: str = "cpu"
 
@@ -59,6 +61,7 @@ FULL = Size()
 QUICK = replace(
     FULL, name="quick", layers=8, hidden=128, heads=4, inner=352, vision=64, vision_layers=2, side=112,
     grid=(2, 3, 5, 6), questions=6, answer=16, batch=8, pairs=16, memory=(20, 200), limits=("limit=24",),
+    records=2_000,
 )  # fmt: skip
 # LLaVA-1.5-7B's shape; its weights are random.
 LLAVA_7B = replace(

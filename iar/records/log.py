@@ -25,7 +25,6 @@ from iar.errors import UserError
 
 TAIL = 256  # bytes by which a file is known again
 CHUNK = 1000  # records that are written at once
-SHORT = 64  # characters of a text that may well be another record's too; a key is no shorter
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError: no room for more
 
 
@@ -247,10 +246,10 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 def _sharing(record: dict[str, Any], shared: dict[str, str]) -> dict[str, Any]:
-    """The record, whose names and short texts are one object in all records: half of the memory, or less."""
+    """The record, whose names and texts (but its key) are one object in all records: half of the memory, or less."""
     one = shared.setdefault
     return {
-        one(name, name): one(value, value) if value.__class__ is str and len(value) < SHORT else value
+        one(name, name): one(value, value) if value.__class__ is str and name != "key" else value
         for name, value in record.items()
     }
 

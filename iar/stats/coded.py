@@ -115,8 +115,8 @@ def derived(coded: Coded, rows: np.ndarray | None = None, category: str = ALL) -
             yield Score(benchmark, category, metric, part)
         for mean, two in MEAN_OF_METRICS.items():
             if all(metric in metrics for metric in two):
-                both = np.concatenate([metrics[metric] for metric in two])
-                yield Score(benchmark, category, mean, both, "metric", len(two))
+                pooled = np.concatenate([metrics[metric] for metric in two])
+                yield Score(benchmark, category, mean, pooled, "metric", len(two))
         if category == ALL and benchmark == "pope":
             splits = dict(coded.groups("category", own))
             if set(SPLITS) <= set(splits):

@@ -56,8 +56,8 @@ def summarise(outcomes: pd.DataFrame) -> pd.DataFrame:
     for configuration, own in coded.groups("configuration", coded.rows):
         for category, part in _categories(coded, own, once):
             for score in derived(coded, part, category):
-                names = {"configuration": configuration, "benchmark": score.benchmark, "category": score.category}
-                rows.append(names | {"metric": score.metric} | _count(coded, values, score))
+                names = dict(zip(COLUMNS, (configuration, *score[:3]), strict=False))
+                rows.append({**names, **_count(coded, values, score)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -84,7 +84,8 @@ def _once(outcomes: pd.DataFrame) -> np.ndarray:
     """(rows,) whether it is the first of its configuration's sample and metric."""
     if "sample" not in outcomes:
         return np.ones(len(outcomes), dtype=bool)
-    return ~outcomes.duplicated(["configuration", "benchmark", "sample", "metric"]).to_numpy()
+    first: np.ndarray = ~outcomes.duplicated(["configuration", "benchmark", "sample", "metric"]).to_numpy()
+    return first
 
 
 def _categories(coded: Coded, rows: np.ndarray, once: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -21,6 +21,7 @@ from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.prompting import scored_text
 from iar.records import Run, csv_file
 from iar.records.lock import lock
+from iar.records.log import CHUNK
 from iar.terminal import log_file
 
 TASKS: dict[str, Task] = {"xstest": "xstest", "dualbench": "dualbench"}  # of every other benchmark: vscbench's
@@ -63,13 +64,16 @@ def judge(run: Run, asked: Mapping[str, Loaded], by: Judge, name: str = "verdict
     answers = _answers(run, asked)
     with run.log(name) as log:
         found = {_place(record): record for record in log.read()}
-        waiting, parsed, parse = [], [], _Parser()
+        waiting, parsed, parse = [], list[dict[str, Any]](), _Parser()
         for answer in answers:
             if _open(found.get(answer.place)):
                 if (verdict := parse(answer)) is None:
                     waiting.append(answer)
                 else:
                     parsed.append(answer.head | vars(verdict))
+            if len(parsed) == CHUNK:
+                log.extend(parsed)
+                parsed.clear()
         log.extend(parsed)
         for index, verdict in by.judge([answer.item for answer in waiting]):
             record = waiting[index].head | vars(verdict)

@@ -43,7 +43,8 @@ def table(entries: Iterable[tuple[str, Protocol, Sample, _Verdict]]) -> pd.DataF
     before = np.cumsum(counts) - counts  # how many rows there are before an entry's
     first = np.array([counted.start for _, counted in each], dtype=int)
     at = np.repeat(first - before, counts) + np.arange(counts.sum())
-    found = {"configuration": pd.Categorical.from_codes(np.repeat(np.array([code for code, _ in each], dtype=int), counts), [*names])}
+    codes = np.repeat(np.array([code for code, _ in each], dtype=int), counts)
+    found: dict[str, Any] = {"configuration": pd.Categorical.from_codes(codes, [*names])}
     return pd.DataFrame(found | {name: _compact(column).take(at) for name, column in columns.items()})
 
 

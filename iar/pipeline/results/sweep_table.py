@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -90,11 +90,13 @@ def show(
     for column in present:
         table.add_column(column[0], justify="right", overflow="fold")  # a title that is cut off names nothing
     table.add_column("")
+    of = {column: _by_configuration(scores, column) for column in present}
+    safe = scores[(scores["benchmark"] == "vscbench") & (scores["category"] == "all")]
     for label, group in _rows(configurations):
         marks = ("●" if label in on_front else "") + ("★" if label == best else "")
-        marks += FLAGS[_calibration(scores, group[0], "all")] if len(group) == 1 else ""
+        marks += FLAGS[_calibration(safe, group[0], "all")] if len(group) == 1 else ""
         table.add_row(
-            _told(label, group[0], configurations), *(cell(scores, group, column) for column in present), marks
+            _told(label, group[0], configurations), *(_cell(of[column](group), column) for column in present), marks
         )
     console.print(table)
     if lines := random_controls.cells(random_controls.table(scores, configurations)):
@@ -123,6 +125,7 @@ def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
     metrics = {"SRA_s": "SRA_s", "SRA_u": "SRA_u", "SRA_a": "SRA_a", "irrel.": "irrelevant"}
     for title in ("category", "configuration", *metrics, ""):
         table.add_column(title, justify="right" if title in metrics else "left")
+    scores = scores[scores["configuration"].isin(names)]
     at = scores[(scores["benchmark"] == "vscbench") & (scores["metric"] == "SRA_u")]
     for category in (c for c in at["category"].unique() if c not in ("all", "image", "text")):
         for name in names:
@@ -145,7 +148,8 @@ def columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     pooled = scores[(scores["category"] == "all") & ~scores["metric"].isin(NO_SCORES)]
     pooled = pooled[~pooled["metric"].astype(str).str.startswith(unscored.PREFIX)]
     others = pooled[~pooled["benchmark"].isin(known)][["benchmark", "metric"]].drop_duplicates()
-    present = [column for column in COLUMNS if column[1] in set(scores["benchmark"])]
+    asked = set(scores["benchmark"].unique())
+    present = [column for column in COLUMNS if column[1] in asked]
     return present + [(f"{name} {metric}", name, "all", metric) for name, metric in others.itertuples(index=False)]
 
 
@@ -201,10 +205,11 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
     present += fluency(scores)
     many = unscored.warning(scores)
+    of = {column: _by_configuration(scores, column) for column in present}
     rows = []
     for label, names in _rows(configurations):
         told = _told(label, names[0], configurations)
-        rows.append([told + " ★" * (label == best), *(_interval(scores, names, column) for column in present)])
+        rows.append([told + " ★" * (label == best), *(_interval(of[column](names), column) for column in present)])
     notes = ["Percent, with the 95 % interval over rows and the one over families (objects, kinds of harm)."]
     parts = [f"**{markup.escape_markdown(many)}**"] if many else []
     parts.append(markup.markdown(["configuration", *(column[0] for column in present)], rows))
@@ -223,11 +228,8 @@ def recommended(points: pd.DataFrame, split: str) -> str | None:
     return recommend(points) if split == "validation" else None
 
 
-def _interval(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
-    value = cell(scores, names, column).partition(" ")[0]
-    _, benchmark, category, metric = column
-    at = (scores["benchmark"] == benchmark) & (scores["category"] == category) & (scores["metric"] == metric)
-    row = scores[at & scores["configuration"].isin(names)]
+def _interval(row: pd.DataFrame, column: tuple[str, str, str, str]) -> str:
+    value = _cell(row, column).partition(" ")[0]
     if len(row) > 1:
         return f"{value} ({100 * row['value'].min():.1f} to {100 * row['value'].max():.1f})"
     if row["low"].isna().all():  # as when there is no row: a run may be older than a score
@@ -253,14 +255,28 @@ def _told(label: str, name: str, configurations: Sequence[Configuration]) -> str
     return f"{label} raw" if len(set(scaled.values())) > 1 and scaled.get(name) == "raw" else label
 
 
-def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
+def _at(scores: pd.DataFrame, column: tuple[str, str, str, str]) -> pd.DataFrame:
+    """The rows of a column's score, of all configurations."""
     _, benchmark, category, metric = column
-    rows = scores[
-        (scores["benchmark"] == benchmark)
-        & (scores["category"] == category)
-        & (scores["metric"] == metric)
-        & scores["configuration"].isin(names)
-    ]
+    at = (scores["benchmark"] == benchmark) & (scores["category"] == category) & (scores["metric"] == metric)
+    return scores[at]
+
+
+def _by_configuration(
+    scores: pd.DataFrame, column: tuple[str, str, str, str]
+) -> Callable[[Sequence[str]], pd.DataFrame]:
+    """Finds the rows of a column's score for configurations: a large run has fifty thousand, and a cell needs one."""
+    rows = _at(scores, column)
+    places = rows.groupby("configuration", sort=False).indices
+    return lambda names: rows.iloc[sorted(place for name in names for place in places.get(name, ()))]
+
+
+def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
+    return _cell(_at(scores[scores["configuration"].isin(names)], column), column)
+
+
+def _cell(rows: pd.DataFrame, column: tuple[str, str, str, str]) -> str:
+    _, _, category, metric = column
     if rows.empty or rows["value"].isna().all():
         return "–"
     if metric in DIGITS:
