@@ -125,8 +125,8 @@ def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
     metrics = {"SRA_s": "SRA_s", "SRA_u": "SRA_u", "SRA_a": "SRA_a", "irrel.": "irrelevant"}
     for title in ("category", "configuration", *metrics, ""):
         table.add_column(title, justify="right" if title in metrics else "left")
-    scores = scores[scores["configuration"].isin(names)]
     at = scores[(scores["benchmark"] == "vscbench") & (scores["metric"] == "SRA_u")]
+    scores = scores[scores["configuration"].isin(names)]
     for category in (c for c in at["category"].unique() if c not in ("all", "image", "text")):
         for name in names:
             cells = [cell(scores, [name], ("", "vscbench", category, metric)) for metric in metrics.values()]
