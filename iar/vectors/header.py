@@ -14,7 +14,10 @@ from iar.pairs.example import Example, digest
 
 FORMAT_VERSION = "2"
 # Not part of what the vectors are: two files that differ only here steer alike.
-VOLATILE = ("created", "torch_version", "transformers_version", "iar_version")
+VOLATILE = (
+    *("created", "torch_version", "transformers_version", "iar_version"),
+    *("gate_words_auroc", "gate_contrast", "gate_contrast_auroc", "gate_contrast_words_auroc"),
+)
 
 
 def header(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from rich.table import Table
+from torch import Tensor
 
 from iar.vectors.vector_set import VectorSet
 
 
 def layer_table(vectors: VectorSet) -> Table:
     """A row a layer: length of the vector, of the activations, their spread along it, and how well they part; of gates
-    the held-out AUROC, and the share of unsafe and of benign prompts that they fire on, held out, at 0.5."""
+    the held-out AUROC, the share of unsafe and of benign prompts that they fire on, held out, at 0.5, and the AUROC on
+    contrasts that they were not fitted on, where it was measured."""
     header = vectors.header
     table = Table(title=f"{header['pairs']}: {header['method']} over {header['tokens']}, {header['n_pairs']} pairs")
     columns = ["layer", "norm", "mean activation norm", "sigma", "d'", "probe accuracy", "cosine to next"]
@@ -17,10 +20,13 @@ def layer_table(vectors: VectorSet) -> Table:
     if vectors.heads is not None:
         best = vectors.heads.accuracy.max(dim=1)
         columns.append("best head")
-    fires = None
+    fires: tuple[Tensor, ...] | None = None
     if vectors.gates is not None:
         fires = (vectors.gates.auroc, *vectors.gates.rates())
         columns += ["gate AUROC", "fires: unsafe", "fires: benign"]
+        if len(contrast := _numbers(vectors.gates.header.get("gate_contrast_auroc", ""))) == vectors.n_layers:
+            fires = (*fires, contrast)
+            columns.append("contrasts")
     for column in columns:
         table.add_column(column, justify="right")
     following = vectors.cosines.diagonal(1).tolist()
@@ -34,3 +40,10 @@ def layer_table(vectors: VectorSet) -> Table:
             row += [f"{float(value[layer]):.3f}" for value in fires]
         table.add_row(str(layer), *row)
     return table
+
+
+def _numbers(text: str) -> Tensor:
+    try:
+        return torch.tensor([float(word) for word in text.split()])
+    except ValueError:  # a header is only text
+        return torch.empty(0)

@@ -52,7 +52,10 @@ def test_gates_and_a_part_of_the_pairs(small, command, tmp_path, tiny):
     assert done.out.split() == ["runs/vectors/tiny/without-drugs-mms-mean.safetensors"]
     assert "gate AUROC" in done.err and "gates of without-drugs-mms-mean:" in done.err
     found = vectors.read(tmp_path / done.out.split()[0], tiny)
-    assert found.gates is not None and found.header["pairs_selection"] == "pairs.leave_out=[drugs]"
+    assert "contrasts that they were not fitted on: AUROC" in done.err and found.gates is not None
+    assert found.gates.header["gate_contrast"] == "not fitted on"
+    assert len(found.gates.header["gate_contrast_auroc"].split()) == 6
+    assert found.header["pairs_selection"] == "pairs.leave_out=[drugs]"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from iar.errors import UserError, did_you_mean
 from iar.prompting import attack
@@ -143,12 +143,23 @@ class Benchmark(Section):
 
 
 class GatePrompts(Section):
-    """The prompts that gates are fitted on."""
+    """The prompts that gates are fitted on; as a whole ``contrasts``, the shipped ones alone."""
 
     unsafe: Paths
     benign: Paths
     limit: Annotated[int, Field(ge=2)] | None
     attacks: Words | None = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value != "contrasts":
+            raise UserError(
+                f"gate_prompts={value} is unknown: contrasts, or files (gate_prompts.unsafe=[FILE], .benign)"
+            )
+        return {"unsafe": [value], "benign": [value], "limit": 512, "attacks": []}
 
     @field_validator("attacks")
     @classmethod

@@ -19,7 +19,7 @@ from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
 from iar.pairs.selection import Selection
 from iar.pipeline.experiment.settings import Settings
-from iar.pipeline.extraction import gate_prompts
+from iar.pipeline.extraction import gate_prompts, gate_report
 from iar.pipeline.extraction.gate_prompts import GatePrompts
 from iar.terminal.console import bars, console
 from iar.vectors import Gates, VectorSet
@@ -35,7 +35,7 @@ def make(
     """Gates for vectors of one pair set, by their names.
 
     Args:
-        cfg: ``gate_prompts``, ``pairs``.
+        cfg: ``gate_prompts``, ``pairs``; with ``gates`` the model also reads the contrasts, for a report.
         examples: The pair set.
 
     Raises:
@@ -51,7 +51,10 @@ def make(
             made = estimate(read, files, lambda done: progress.update(task, completed=done))
     except ValueError as error:
         raise UserError(f"too few prompts for gates ({error}): give more (gate_prompts.unsafe, .benign)") from error
-    header = {"gate_prompts_digest": prompts.digest, "gate_limit": str(cfg.gate_prompts.limit)}
+    asked = cfg.gates and not any(map(gate_prompts.is_contrast, prompts.asked))
+    contrasts = _activations(cfg, loaded, gate_prompts.contrasts(), "contrasts") if asked else None
+    report = gate_report.measure(next(iter(made.values())), prompts, contrasts)
+    header = {"gate_prompts_digest": prompts.digest, "gate_limit": str(cfg.gate_prompts.limit)} | report.header
     if selection := Selection.of(cfg.pairs.to_dict()):
         header["gate_selection"] = str(selection)
     if prompts.attacks:
@@ -62,6 +65,7 @@ def make(
             f"gates of {name}: {len(prompts.unsafe)} unsafe and {len(prompts.benign)} benign prompts, held-out AUROC "
             f"{float(gates.auroc[best]):.3f} at layer {best}; categories: {', '.join(gates.categories) or 'none'}"
         )
+    gate_report.say(report, next(iter(made.values())))
     return {name: replace(gates, header=gates.header | header) for name, gates in made.items()}
 
 
@@ -84,21 +88,25 @@ def check(cfg: Settings, vector_sets: Mapping[str, VectorSet]) -> None:
 
 
 def _read(cfg: Settings, loaded: LoadedModel, prompts: GatePrompts) -> Read:
-    asked, answered = prompts.asked, prompts.answered
+    asked = prompts.asked
+    unsafe = torch.tensor([not example.safe for example in asked])
+    categories = [example.category for example in asked]
+    values = _activations(cfg, loaded, asked, "prompts")
+    answers = _activations(cfg, loaded, prompts.answered, "answers", "mean")
+    return Read(values, unsafe, prompts.groups, categories, answers)
+
+
+def _activations(
+    cfg: Settings, loaded: LoadedModel, examples: list[Example], what: str, policy: str = "last_prompt"
+) -> Tensor:
+    """(layers, examples, hidden) float32."""
+    found = torch.zeros(len(loaded.decoder), len(examples), loaded.decoder.hidden_size)
     with bars() as progress:
-        task = progress.add_task("gates: activations of prompts", total=len(asked) + len(answered))
-
-        def activations(examples: list[Example], policy: str) -> Tensor:
-            found = torch.zeros(len(loaded.decoder), len(examples), loaded.decoder.hidden_size)
-            for batch in pooled(loaded, examples, [policy], batch_size=min(32, cfg.batch_size)):
-                found[:, batch.index] = batch.layers[0]
-                progress.advance(task, len(batch.index))
-            return found
-
-        unsafe = torch.tensor([not example.safe for example in asked])
-        categories = [example.category for example in asked]
-        values = activations(asked, "last_prompt")
-        return Read(values, unsafe, prompts.groups, categories, activations(answered, "mean"))
+        task = progress.add_task(f"gates: activations of {what}", total=len(examples))
+        for batch in pooled(loaded, examples, [policy], batch_size=min(32, cfg.batch_size)):
+            found[:, batch.index] = batch.layers[0]
+            progress.advance(task, len(batch.index))
+    return found
 
 
 def _category_vectors(

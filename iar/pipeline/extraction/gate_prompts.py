@@ -62,7 +62,8 @@ class GatePrompts:
 
     @property
     def groups(self) -> list[str]:
-        """Of each of `asked`: prompts of one text are one group, and so are the sides of one line.
+        """Of each of `asked`: prompts of one text are one group, and so are the sides of one line; of the contrasts all
+        lines of one verb.
 
         A text that makes up a fold of its class, as that of FigStep may, is no group: there the image asks.
         """
@@ -76,7 +77,8 @@ class GatePrompts:
             named.append(f"{image}|{example.prompt}")
         first: dict[str, str] = {}
         for example, name in zip(self.asked, named, strict=True):
-            joined = {_root(first, name), _root(first, f"line {example.pair}")}
+            line = example.pair.rpartition("/")[0] if is_contrast(example) else example.pair
+            joined = {_root(first, name), _root(first, f"line {line}")}
             first |= dict.fromkeys(joined, min(joined))
         return [_root(first, name) for name in named]
 
@@ -113,6 +115,17 @@ def read(cfg: Settings) -> GatePrompts:
         text = sorted(both)[0][0]
         raise UserError(f"prompt {text[:60]!r} is on the unsafe and on the benign side of gate_prompts: leave one out")
     return GatePrompts(list(found["unsafe"].values()), list(found["benign"].values()), attacks)
+
+
+def contrasts() -> list[Example]:
+    """The shipped contrasts, the unsafe sides first."""
+    rows = list(sources.rows({"path": CONTRASTS}))
+    return [example for safe in (False, True) for example in _sides(CONTRASTS, rows, safe, None)]
+
+
+def is_contrast(example: Example) -> bool:
+    """Whether it is a side of the shipped contrasts, named ``contrasts.jsonl/VERB/NUMBER``."""
+    return example.pair.startswith(f"{CONTRASTS.name}/")
 
 
 def present(cfg: Settings) -> bool:

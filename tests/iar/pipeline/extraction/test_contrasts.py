@@ -7,10 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmark.halves import words
+from iar.errors import UserError
 from iar.pairs import sources
 from iar.pairs.row import Row
 from iar.pipeline.extraction import gate_prompts
+from iar.pipeline.extraction.gate_prompts import is_contrast
 
 
 def rows() -> list[Row]:
@@ -55,6 +59,14 @@ def test_no_text_is_one_of_xstests(test_data: Callable[[str], Path]) -> None:
 
 def test_they_are_read_by_name(compose: Callable[..., Any], tmp_path: Path) -> None:
     names = ["gate_prompts.unsafe=[contrasts]", "gate_prompts.benign=[contrasts]"]
-    found = gate_prompts.read(compose("sweep", f"data.root={tmp_path}", *names))
+    cfg = compose("sweep", f"data.root={tmp_path}", *names)
+    found = gate_prompts.read(cfg)
     assert len(found.unsafe) == len(found.benign) == 219 and gate_prompts.present(compose("sweep", *names))
-    assert len(set(found.groups)) == 219  # the sides of one line are held out together
+    assert len(set(found.groups)) == 177  # all lines of a verb are held out together
+    assert [*found.unsafe, *found.benign] == gate_prompts.contrasts() and all(map(is_contrast, found.asked))
+    shorter = compose("sweep", f"data.root={tmp_path}", "gate_prompts=contrasts")
+    assert gate_prompts.read(shorter).digest == found.digest and shorter.to_dict() == cfg.to_dict()
+    with pytest.raises(
+        UserError, match=r"^gate_prompts=contrast is unknown: contrasts, or files \(gate_prompts\.unsafe"
+    ):
+        compose("sweep", "gate_prompts=contrast")
