@@ -152,18 +152,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _ls(given: argparse.Namespace) -> int:
     if given.name is None:
-        listed = [benchmark.protocol(name) for name in benchmark.protocols()]
-        _print(("protocol", "parser", "cluster", "data"), [(p.id, p.parser, p.cluster, p.data) for p in listed])
+        every = [benchmark.protocol(name) for name in benchmark.protocols()]
+        _print(("protocol", "parser", "cluster", "data"), [(p.id, p.parser, p.cluster, p.data) for p in every])
         return 0
     protocol = benchmark.protocol(given.name)
     rows = [("name", protocol.id)]
+    hidden = ("name", "version") if protocol.judged else ("name", "version", "task")
     for field in fields(protocol):
         value = getattr(protocol, field.name)
-        if field.name in ("name", "version") or callable(value) or (not value and field.name != "digests"):
+        if field.name in hidden or callable(value) or (not value and field.name != "digests"):
             continue
         if field.name == "digests":
             value = [f"{name} sha256:{digest[:16]}" for name, digest in value.items()] or "none pinned"
-        rows.append((field.name, ", ".join(value) if isinstance(value, (tuple, list)) else repr(value).strip("'\"")))
+        if field.name == "headlines":
+            value = [headline.alone for headline in value]
+        listed = isinstance(value, (tuple, list, dict))
+        rows.append((field.name, ", ".join(value) if listed else repr(value).strip("'\"")))
     rows.append(("check it", f"python -m benchmark validate {protocol.name} --data DIR"))
     _print(("field", "value"), rows)
     return 0

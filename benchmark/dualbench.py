@@ -31,7 +31,7 @@ from pathlib import Path
 from benchmark import files, images
 from benchmark.errors import DataError, did_you_mean
 from benchmark.halves import words
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 CONTROLLED = "our own mild instructions; the authors' data is under controlled access and not part of this"
@@ -176,5 +176,11 @@ PROTOCOLS = (
         source="arXiv 2510.10846 (images, labels and metrics re-created from the paper)",
         load=load,
         outcomes=outcomes,
+        headlines=(  # without a perturbation, as in the paper's Table 2
+            Headline("DUAL RR_h", "RR_h", "original"),
+            Headline("DUAL RR_b", "RR_b", "original", better=-1),
+        ),
+        by_category={"RR_b": "benign refused", "RR_h": "harmful refused"},
+        task="dualbench",
     ),
 )

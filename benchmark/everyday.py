@@ -22,7 +22,7 @@ from typing import Any
 from benchmark import answer_text, everyday_scenes, files
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 FILE = Path(__file__).with_name("everyday.jsonl")
@@ -196,6 +196,11 @@ def _preset(name: str) -> Protocol:
         load=partial(load, text_only=text_only),
         outcomes=outcomes,
         parse=parse,
+        headlines=(
+            Headline("everyday helped", "helped", panel="everyday"),
+            *(Headline(f"everyday {name}", name, better=-1) for name in LABELS[1:]),
+        ),
+        own_splits=True,
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmark import files, images, judged
 from benchmark.halves import words
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 MODES = ("text", "figstep")
@@ -103,6 +103,7 @@ def _protocol(preset: str, size: str, digest: str) -> Protocol:
         load=partial(load, preset=preset),
         files=(_SETS[preset][0], f"data/question/{_SETS[preset][0]}"),
         outcomes=outcomes,
+        headlines=tuple(Headline(f"FigStep ASR_{mode}", f"ASR_{mode}", better=-1) for mode in MODES),
     )
 
 

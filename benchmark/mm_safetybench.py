@@ -22,7 +22,7 @@ from typing import Any
 from benchmark import files, images, judged
 from benchmark.errors import DataError, did_you_mean
 from benchmark.halves import words
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 SCENARIOS = (
@@ -139,6 +139,7 @@ def _protocol(preset: str, data: str) -> Protocol:
         load=partial(load, preset=preset),
         files=("data/processed_questions/*.json", "processed_questions/*.json"),
         outcomes=outcomes,
+        headlines=tuple(Headline(f"MM-SB ASR_{mode}", f"ASR_{mode}", better=-1) for mode in TEXTS),
     )
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from benchmark import files, short_answers
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 from benchmark.untrusted import parse_json
 
@@ -200,6 +200,10 @@ def _preset(release: str, ending: str) -> Protocol:
         outcomes=outcomes,
         parse=lambda answer, _: rule(answer),
         digests=dict(zip(FILES, digests, strict=True)),
+        headlines=(
+            Headline("POPE", "accuracy", panel="POPE"),
+            Headline("yes", "yes", better=0, full="POPE yes", detail=True),
+        ),
     )
 
 

@@ -5,8 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from benchmark.sample import Loaded, Outcome, Sample
+
+Better = Literal[1, 0, -1]  # higher is better, neither, lower is better
+Task = Literal["vscbench", "xstest", "dualbench"]  # whose labels a judge is asked for
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A score that is a column of a run's tables; every other one is in scores.csv alone.
+
+    Attributes:
+        title: Of the column.
+        metric, category: Which score it is.
+        better: Which way is.
+        full: The title where the columns beside it do not say what it is of; "" where ``title`` does.
+        panel: Title of its panel in the heat maps, "" where it has none.
+        detail: Left out of the tables that are to be narrow.
+    """
+
+    title: str
+    metric: str
+    category: str = "all"
+    better: Better = 1
+    full: str = ""
+    panel: str = ""
+    detail: bool = False
+
+    @property
+    def alone(self) -> str:
+        """The title wherever it stands."""
+        return self.full or self.title
 
 
 @dataclass(frozen=True)
@@ -35,6 +66,11 @@ class Protocol:
         parse: ``parse(answer, sample)``: the label, None if unparseable. None where a judge reads the answer.
         judged_text: ``judged_text(answer)``: what a judge reads for an answer; the answer itself unless released code
             replaces some.
+        headlines: Its columns in a run's tables, the same for every preset of a benchmark (the first one's are taken);
+            where there are none, every metric is a column.
+        by_category: Metric -> title of its panel in the figure of scores by category; empty where there is none.
+        task: Whose labels a judge is asked for.
+        own_splits: Whether ``load`` knows a validation split; else the samples are halved (``benchmark.halves``).
         read_reply: ``read_reply(reply)``: the label in the raw reply of the authors' own judge, None if there is none;
             for answer files that carry such replies.
     """
@@ -58,6 +94,10 @@ class Protocol:
     files: tuple[str, ...] = ()
     judged_text: Callable[[str], str] = field(default=str, repr=False)
     read_reply: Callable[[str], str | None] | None = field(default=None, repr=False)
+    headlines: tuple[Headline, ...] = ()
+    by_category: Mapping[str, str] = field(default_factory=dict)
+    task: Task = "vscbench"
+    own_splits: bool = False
 
     @property
     def id(self) -> str:

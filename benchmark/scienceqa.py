@@ -22,7 +22,7 @@ from typing import Any
 from benchmark import files, short_answers
 from benchmark.errors import DataError, did_you_mean
 from benchmark.images import sort_out
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample, Unasked
 
 LETTERS = ("A", "B", "C", "D", "E")
@@ -215,6 +215,11 @@ def _preset(name: str, authors: bool) -> Protocol:
         parse=(lambda answer, _: parse_llava(answer)) if authors else (lambda answer, _: parse(answer)),
         digests={"pid_splits.json": "85c7820b9f136e572579a01dab2c77a7f8140b59211e421fa5182491d45ee3a7"},
         files=("problems.json", "pid_splits.json"),
+        headlines=(
+            Headline("SQA", "accuracy", full="ScienceQA", panel="ScienceQA"),
+            Headline("SQA-I", "accuracy", "image", full="ScienceQA image", detail=True),
+        ),
+        own_splits=True,
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmark import files, images, judged
 from benchmark.errors import DataError
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 # subset -> the key of its instruction
@@ -119,5 +119,9 @@ PROTOCOLS = (
         load=load,
         files=("test.json", "data/test.json"),
         outcomes=outcomes,
+        headlines=(
+            Headline("VLGuard ASR", "ASR", better=-1),
+            Headline("VLGuard over_refusal", "over_refusal", better=-1),
+        ),
     ),
 )

@@ -39,7 +39,7 @@ from benchmark.errors import DataError
 from benchmark.halves import words
 from benchmark.images import sort_out
 from benchmark.judged import LABELS, RECOGNISED
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 IMAGE_MODES = ("search", "typography", "concat", "figstep")
@@ -235,6 +235,14 @@ _HALVES = {
     "text": ("text-centric half, 450 prompts x 5 modes", _FILES[1:]),
     "text-only": ("text-centric half, 450 prompts as text", _FILES[1:]),
 }
+_HEADLINES = (
+    Headline("SRA_s", "SRA_s", panel="SRA$_s$"),
+    Headline("SRA_u", "SRA_u", panel="SRA$_u$"),
+    Headline("image", "SRA_u", "image", full="SRA_u image", detail=True),
+    Headline("text", "SRA_u", "text", full="SRA_u text", detail=True),
+    Headline("SRA_a", "SRA_a", panel="SRA$_a$"),
+    Headline("irrel.", "irrelevant", better=-1, full="irrelevant", panel="irrelevant"),
+)
 
 
 def _preset(half: str, authors: bool) -> Protocol:
@@ -258,6 +266,8 @@ def _preset(half: str, authors: bool) -> Protocol:
         digests={file: _DIGESTS[file] for file in files},
         judged_text=authors_text if authors else str,
         read_reply=parse_judge_reply if authors else judge_class,
+        headlines=_HEADLINES,
+        by_category={"SRA_s": "SRA$_s$: safe answered", "SRA_u": "SRA$_u$: unsafe refused"},
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmark import files, images, judged
 from benchmark.errors import DataError
 from benchmark.halves import words
-from benchmark.protocol import Protocol
+from benchmark.protocol import Headline, Protocol
 from benchmark.sample import Loaded, Outcome, Sample
 
 _FROM = "download it from https://github.com/paul-rottger/exaggerated-safety"
@@ -175,5 +175,12 @@ PROTOCOLS = (
         source="Röttger et al. 2024 (prompts and the three labels); our judge instead of theirs",
         load=load,
         outcomes=outcomes,
+        headlines=(
+            Headline("XSTest SRA_a", "SRA_a"),
+            Headline("XSTest over_refusal", "over_refusal", better=-1),
+            Headline("XSTest refusal_u", "refusal_u"),
+        ),
+        by_category={"over_refusal": "safe refused", "refusal_u": "unsafe refused"},
+        task="xstest",
     ),
 )

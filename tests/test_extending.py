@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from iar import vectors
 from iar.errors import UserError
 from iar.generation import Engine
 from iar.models import LoadedModel
+from iar.pipeline.evaluation.finished_run import FinishedRun
+from iar.pipeline.results import heat_map, sweep_table
 from iar.revision import Configuration
 from iar.revision.methods import METHODS
 from iar.vectors import VectorSet
@@ -51,6 +54,15 @@ def told(start: str) -> list[str]:
     return parts[1]
 
 
+def write_pairs(here: Path) -> None:
+    """Two pairs beside the questions, for the vectors of `data=folder`."""
+    pairs = (
+        {"id": n, "image": None, "prompt": f"{n}?", "safe": "I cannot help with that.", "unsafe": "Use it."}
+        for n in "ab"
+    )
+    (here / "DIR/pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
+
+
 def test_a_manifest_is_a_benchmark(here: Path, small: list[str]):
     (here / "DIR/manifest").mkdir(parents=True)
     lines = TEXTS["json"][0].splitlines()
@@ -61,11 +73,7 @@ def test_a_manifest_is_a_benchmark(here: Path, small: list[str]):
     ]
     (here / "DIR/manifest/manifest.jsonl").write_text("\n".join(more) + "\n", encoding="utf-8")
     Image.new("RGB", (8, 8)).save(here / "DIR/manifest/a.png")
-    pairs = (
-        {"id": n, "image": None, "prompt": f"{n}?", "safe": "I cannot help with that.", "unsafe": "Use it."}
-        for n in "ab"
-    )
-    (here / "DIR/pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
+    write_pairs(here)
     done = run("iar.evaluate", [*told("python -m iar.evaluate method=none,iar"), *small, "layer=2", "run=r"])
     assert done.code == 0, done.said
     scores = pd.read_csv(here / "r/scores.csv")
@@ -98,6 +106,7 @@ def colours(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     folder.mkdir(parents=True)
     questions = [f"{n}\tWhich colour is number {n}?\t{colour}" for n, colour in enumerate(("red", "blue") * 6)]
     (folder / "colours.txt").write_text("\n".join(questions) + "\n", encoding="utf-8")
+    write_pairs(here)
     yield
 
 
@@ -118,11 +127,16 @@ def test_a_benchmark_with_its_own_counting(colours: None, here: Path, small: lis
     table = pd.read_csv(here / "scored.csv")
     assert table[(table["metric"] == "accuracy") & (table["category"] == "all")]["value"].tolist() == [0.5]
     search = f"hydra.searchpath=[file://{here / 'conf'}]"
-    asked = ["method=none", "benchmark=colours", "data=folder", "data.root=DIR", "run=r", search]
-    done = run("iar.evaluate", [*asked, *small])
+    few = ["layer=2", "controls=0", "confirm=false", "split=test", "run=r"]
+    done = run("iar.sweep", [*told("python -m iar.sweep benchmark=colours"), *few, search, *small])
     assert done.code == 0, done.said
-    scores = pd.read_csv(here / "r/scores.csv")
-    assert set(scores["protocol"]) == {"colours@1"} and "accuracy" in set(scores["metric"])
+    finished = FinishedRun.scored(here / "r")
+    assert set(finished.scores["protocol"]) == {"colours@1"} and "accuracy" in set(finished.scores["metric"])
+    assert re.search(r"configuration\W+Colours\W", done.said)
+    titles = sweep_table.markdown(finished.scores, finished.configurations).splitlines()[0]
+    assert titles == "| configuration | Colours |"
+    assert set(heat_map.cells(finished.scores, finished.configurations)[0]["panel"]) == {"Colours named"}
+    assert set(pd.read_csv(here / "r/categories_colours.csv")["panel"]) == {"colour named"}
 
 
 @pytest.fixture

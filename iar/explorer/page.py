@@ -29,6 +29,7 @@ from iar.explorer.parts import Part
 from iar.pipeline.evaluation import finished_run, unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
+from iar.pipeline.results.headlines import Column
 from iar.revision.configuration import Configuration
 
 ASSETS = Path(__file__).parent / "assets"
@@ -93,7 +94,7 @@ def render(facts: Mapping[str, Any], token: str, inside: Sequence[Part], beside:
 
 def facts(
     run: FinishedRun,
-    columns: Sequence[tables.Headline],
+    columns: Sequence[Column],
     answers: Answers,
     best: int | None,
     notes: Sequence[str],
@@ -115,7 +116,7 @@ def facts(
         "notes": list(notes),
         "best": None if best is None else configurations[best].name,
         "rows": _rows(scores, [configurations[index].name for index in shown], columns),
-        "titles": [name for name, _ in columns],
+        "titles": [column.headline.alone for column in columns],
         "second": _second(run.path / "test"),
         "protocols": [name for name in sweep_table.protocols(scores).split(", ") if name],
         "definition": list(_leaves(definition)),
@@ -136,13 +137,12 @@ def _kinds(configurations: Sequence[Configuration]) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _rows(
-    scores: pd.DataFrame, names: Sequence[str], columns: Sequence[tables.Headline]
-) -> list[tuple[str, list[str]]]:
+def _rows(scores: pd.DataFrame, names: Sequence[str], columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
     """Configuration, and of each headline ``95.8 [93.4, 98.1]`` in percent."""
     cells = scores.set_index(["configuration", "benchmark", "category", "metric"])[["value", "low", "high"]]
     found = {key: row for key, row in zip(cells.index, cells.to_numpy(), strict=True)}
-    return [(name, [_cell(found.get((name, *place))) for _, place in columns]) for name in names]
+    places = [column.place for column in columns]
+    return [(name, [_cell(found.get((name, *place))) for place in places]) for name in names]
 
 
 def _cell(row: Any) -> str:
@@ -162,7 +162,7 @@ def _second(folder: Path) -> dict[str, Any] | None:
         return {"titles": [], "rows": []}
     columns = tables.headlines(scores)
     names = [str(name) for name in scores["configuration"].unique()]
-    return {"titles": [name for name, _ in columns], "rows": _rows(scores, names, columns)}
+    return {"titles": [column.headline.alone for column in columns], "rows": _rows(scores, names, columns)}
 
 
 def _leaves(value: Any, name: str = "") -> list[tuple[str, str]]:

@@ -8,58 +8,43 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.protocol import Headline
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import sweep_table
+from iar.pipeline.results.headlines import Column, columns
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points
 
-Place = tuple[str, str, str]  # benchmark, category, metric
-Headline = tuple[str, Place]  # with its title
-HELPFULNESS: Place = ("mean", "all", "helpfulness")
-# Of the summary's columns, which stand beside their benchmark there and alone here.
-TITLES = {"image": "SRA_u image", "text": "SRA_u text", "yes": "POPE yes", "irrel.": "irrelevant"}
-TITLES |= {"SQA": "ScienceQA", "SQA-I": "ScienceQA image"}
-FALLING = ("irrelevant", "ASR", "over_refusal", "RR_b")  # the less, the better; metrics that start so
-NEITHER = ("yes", "unparseable")
+HELPFULNESS = Column("mean", Headline("helpfulness", "helpfulness"))
 TOPIC = "topic:"  # groups of ScienceQA: dozens, of a few questions each
 
 
-def headlines(scores: pd.DataFrame) -> list[Headline]:
-    """Title and place in scores.csv of every headline: helpfulness, then the summary's columns."""
-    found = [(TITLES.get(title, title), (name, category, metric)) for title, name, category, metric in _columns(scores)]
-    return [("helpfulness", HELPFULNESS), *found] if HELPFULNESS[0] in set(scores["benchmark"]) else found
-
-
-def _columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+def headlines(scores: pd.DataFrame) -> list[Column]:
+    """Every headline that the run has scores of: helpfulness, then the columns of its table."""
     there = set(scores[["benchmark", "category", "metric"]].itertuples(index=False, name=None))
-    return [column for column in sweep_table.columns(scores) if column[1:] in there]
+    return [column for column in (HELPFULNESS, *columns(scores)) if column.place in there]
 
 
-def better(metric: str) -> int:
-    """1: the more the better; -1: the less; 0: neither.
-
-    >>> better("SRA_u"), better("ASR_figstep"), better("yes")
-    (1, -1, 0)
-    """
-    return 0 if metric.startswith(NEITHER) else -1 if metric.startswith(FALLING) else 1
-
-
-def columns(found: Sequence[Headline]) -> list[dict[str, Any]]:
-    """title, benchmark, category, metric and which way is better, of every headline."""
+def described(found: Sequence[Column]) -> list[dict[str, Any]]:
+    """title, benchmark, category, metric, which way is better and whether it has a heat map, of every headline."""
     return [
-        {"title": title, "benchmark": place[0], "category": place[1], "metric": place[2], "better": better(place[2])}
-        for title, place in found
+        {
+            "title": column.headline.alone,
+            **dict(zip(("benchmark", "category", "metric"), column.place, strict=True)),
+            "better": column.headline.better,
+            "panel": bool(column.headline.panel),
+        }
+        for column in found
     ]
 
 
-def configurations(run: FinishedRun, shown: Sequence[Headline]) -> list[dict[str, Any]]:
+def configurations(run: FinishedRun, shown: Sequence[Column]) -> list[dict[str, Any]]:
     """Every configuration: what it is, where it stands on the frontier, and of each headline ``[value, low, high]``
     and the paired difference to the baseline ``[difference, low, high, Holm's p]`` (shares; null where there is none).
     """
     points = frontier_points(run.scores, run.configurations).set_index("configuration")
     values = _cells(run.scores, ("value", "low", "high"))
     changes = _cells(run.differences.reset_index(), ("difference", "low", "high", "p_holm"))
-    places = [place for _, place in shown]
+    places = [column.place for column in shown]
     return [
         {
             "name": c.name,
@@ -104,10 +89,10 @@ def line(configuration: Configuration) -> str:
     return ", ".join(filter(None, (" ".join(filter(None, words)), configuration.said)))
 
 
-def categories(scores: pd.DataFrame, found: Sequence[Configuration], shown: Sequence[Headline]) -> dict[str, Any]:
+def categories(scores: pd.DataFrame, found: Sequence[Configuration], shown: Sequence[Column]) -> dict[str, Any]:
     """The headline metrics by category: ``rows`` of [benchmark, category, metric, n], ``values`` a list a configuration
     in the order of the rows (shares; null where there is none)."""
-    wanted = {(name, metric) for _, (name, _, metric) in shown if better(metric)}
+    wanted = {(column.benchmark, column.headline.metric) for column in shown if column.headline.better}
     pairs = zip(scores["benchmark"], scores["metric"], strict=True)
     at = pd.Series([pair in wanted for pair in pairs], index=scores.index)
     kept = scores[at & (scores["category"] != "all") & ~scores["category"].astype(str).str.startswith(TOPIC)]

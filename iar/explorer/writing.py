@@ -57,7 +57,7 @@ def write(
         shown = tables.headlines(scores)
         best = _recommended(run)
         core = {
-            "columns": tables.columns(shown),
+            "columns": tables.described(shown),
             "configurations": tables.configurations(run, shown),
             "lines": tables.lines(configurations),
             "categories": tables.categories(scores, configurations, shown),

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from benchmark.protocol import Task
 from iar.errors import UserError, did_you_mean, whole_number
 from iar.judges import prompts, replies
-from iar.judges.judge import Item, Task
+from iar.judges.judge import Item
 from iar.judges.verdict import Verdict
 
 if TYPE_CHECKING:

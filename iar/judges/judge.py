@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from benchmark import answer_text
+from benchmark.protocol import Task
 from iar.judges.verdict import Verdict
-
-Task = Literal["vscbench", "xstest", "dualbench"]
 
 
 @dataclass(frozen=True)

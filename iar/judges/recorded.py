@@ -18,9 +18,10 @@ from typing import Any
 import benchmark
 from benchmark import answer_text, dualbench
 from benchmark.labels import read_label
+from benchmark.protocol import Task
 from benchmark.textfile import read_rows
 from iar.errors import UserError, did_you_mean
-from iar.judges.judge import Item, Task
+from iar.judges.judge import Item
 from iar.judges.verdict import LABELS, Verdict
 
 NAME, VERSION = "labels", "2"

@@ -20,9 +20,9 @@ from benchmark import thoughts
 from benchmark.dualbench import APPROXIMATION
 from benchmark.judged import LABELS
 from benchmark.labels import read_label
+from benchmark.protocol import Task
 from benchmark.vscbench import CLASSES as VSCBENCH
 from benchmark.xstest import HUMAN as XSTEST
-from iar.judges.judge import Task
 from iar.remote.failure_kinds import Failure
 
 _FOUR = {label: label for label in LABELS}

@@ -33,9 +33,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmark import answer_text
+from benchmark.protocol import Task
 from iar.judges import declining, degenerate, describing, fit, foreign, language, weights
 from iar.judges.evidence import REQUEST, Evidence, asks_for, evidence
-from iar.judges.judge import Item, Task
+from iar.judges.judge import Item
 from iar.judges.passage import normal, passage
 from iar.judges.verdict import Label, Verdict
 from iar.terminal.console import bars

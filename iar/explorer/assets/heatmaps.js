@@ -1,14 +1,11 @@
 // A small table a score: a row a place, a column a strength, a button a configuration.
 
-const SHOWN = ["SRA_a", "SRA_s", "SRA_u", "irrelevant", "POPE", "ScienceQA"];
-
 const STRENGTHS = [...new Set(LINES.flatMap((line) => line.members.map((index) => CONFIGURATIONS[index].strength)))];
 STRENGTHS.sort((a, b) => a - b);
 
 function drawHeatmaps() {
-  const wanted = COLUMNS.map((_, number) => number).filter((number) => SHOWN.includes(COLUMNS[number].title));
+  const wanted = COLUMNS.map((_, number) => number).filter((number) => COLUMNS[number].panel);
   const shown = wanted.length ? wanted : COLUMNS.map((_, number) => number).slice(0, 6);
-  shown.sort((a, b) => SHOWN.indexOf(COLUMNS[a].title) - SHOWN.indexOf(COLUMNS[b].title));
   const place = $("heatmaps");
   place.replaceChildren(...(LINES.length ? shown.map(heatmap) : [h("p", { class: "caption" }, "Nothing is steered in this run.")]));
 }

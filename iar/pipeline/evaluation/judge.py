@@ -16,7 +16,7 @@ from iar import records
 from iar.errors import UserError
 from iar.generation.answering import NOT_FINITE
 from iar.judges import Verdict
-from iar.judges.judge import Item, Judge, Task
+from iar.judges.judge import Item, Judge
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.prompting import scored_text
 from iar.records import Run, csv_file
@@ -24,7 +24,6 @@ from iar.records.lock import lock
 from iar.records.log import CHUNK
 from iar.terminal import log_file
 
-TASKS: dict[str, Task] = {"xstest": "xstest", "dualbench": "dualbench"}  # of every other benchmark: vscbench's
 PASSING = ("timed out", "error", "budget")  # failures that the same command, given again, tries to mend
 COLUMNS = ("key", "benchmark", "sample", "configuration")
 NEW = "verdicts.new"  # the log while a run is judged again
@@ -212,7 +211,7 @@ def _parsed(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Ve
 
 def _item(protocol: Protocol, sample: Sample, record: Mapping[str, Any]) -> Item:
     return Item(
-        task=TASKS.get(sample.benchmark, "vscbench"),
+        task=protocol.task,
         query=sample.query,
         answer=protocol.judged_text(scored_text(record["configuration"], record["answer"])),
         rendered=sample.meta.get("rendered", ""),

@@ -18,7 +18,6 @@ from benchmark.sample import Loaded
 from iar.pipeline.experiment.settings import SPLITS, Data, Questions
 from iar.terminal.console import console
 
-OWN_SPLITS = ("scienceqa", "everyday")  # every other benchmark is a test set as a whole
 _Item = TypeVar("_Item")
 
 
@@ -80,8 +79,9 @@ def _root(cfg: Questions, name: str) -> Path:
 
 
 def _load(cfg: Questions, name: str) -> Loaded:
-    loaded = families.assign(protocol(cfg, name).load(_root(cfg, name), cfg.split), _root(cfg, name))
-    if cfg.data.shared and name not in OWN_SPLITS:
+    asked = protocol(cfg, name)
+    loaded = families.assign(asked.load(_root(cfg, name), cfg.split), _root(cfg, name))
+    if cfg.data.shared and not asked.own_splits:
         loaded = _half(loaded, cfg.split)
     if cfg.limit is None or len(loaded.samples) <= cfg.limit:
         return loaded
@@ -94,9 +94,10 @@ def _load(cfg: Questions, name: str) -> Loaded:
 
 def of_the_other_half(cfg: Questions, name: str) -> str:
     """Why a benchmark has no sample in this half, where the other half has them all; "" where that is not why."""
-    if not cfg.data.shared or name in OWN_SPLITS:
+    asked = protocol(cfg, name)
+    if not cfg.data.shared or asked.own_splits:
         return ""
-    whole = protocol(cfg, name).load(_root(cfg, name), cfg.split)
+    whole = asked.load(_root(cfg, name), cfg.split)
     half = _half(whole, cfg.split)
     if half.samples or not whole.samples or any(item.sample for item in half.unasked):
         return ""

@@ -6,18 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from benchmark import protocol
 from benchmark.vscbench import MODES
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.plots import wording
 from iar.revision.configuration import Configuration
 
 BASELINE = "none"
-# benchmark -> metric -> panel
-BENCHMARKS = {
-    "vscbench": {"SRA_s": "SRA$_s$: safe answered", "SRA_u": "SRA$_u$: unsafe refused"},
-    "xstest": {"over_refusal": "safe refused", "refusal_u": "unsafe refused"},
-    "dualbench": {"RR_b": "benign refused", "RR_h": "harmful refused"},
-}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 COLUMNS = ["benchmark", "metric", "panel", "group", "category", "name", "n", "configuration"]
 COLUMNS += [f"{side}{end}" for side in ("before", "after") for end in ENDS]
@@ -46,7 +41,7 @@ def table(run: FinishedRun, benchmark: str, configuration: str) -> pd.DataFrame:
 
     Args:
         run: Its differences.csv gives the paired difference, where there is one.
-        benchmark: One of `BENCHMARKS`.
+        benchmark: Its name; the panels are those that its protocol declares (``by_category``).
 
     Returns:
         benchmark, metric, panel, group, category (in words), name (as in scores.csv), n (questions), configuration,
@@ -55,7 +50,7 @@ def table(run: FinishedRun, benchmark: str, configuration: str) -> pd.DataFrame:
     own = run.scores[run.scores["benchmark"] == benchmark].set_index(["configuration", "category", "metric"])
     changes = run.differences
     rows = []
-    for metric, panel in BENCHMARKS[benchmark].items():
+    for metric, panel in protocol(benchmark).by_category.items():
         for group, name, said in _categories(benchmark, list(dict.fromkeys(own.index.get_level_values("category")))):
             before, after = (BASELINE, name, metric), (configuration, name, metric)
             if before not in own.index or after not in own.index:
@@ -85,7 +80,5 @@ def _categories(benchmark: str, names: Sequence[str]) -> Iterator[tuple[str, str
         for heading, half, parts in (("image half", "image", images), ("text half", "text", modes)):
             yield from ((heading, name, "all of it") for name in rest if name == half)
             yield from ((heading, name, wording.category(name)) for name in parts)
-    elif benchmark == "xstest":  # a safe type and its unsafe contrast share a row
+    else:  # a safe type of XSTest and its unsafe contrast share a row
         yield from (("", name, wording.category(name.removeprefix("contrast_"))) for name in rest)
-    else:
-        yield from (("", name, wording.category(name)) for name in rest)

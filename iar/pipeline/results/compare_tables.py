@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from iar.pipeline.results import compare_runs, method_table, sweep_table
+from iar.pipeline.results import compare_runs, headlines, method_table
 from iar.terminal.console import console
 
 FEW = 4  # pairs whose verdicts are told one by one; of more, all together
@@ -47,15 +47,15 @@ def differences(found: compare_runs.Comparison) -> Table:
     """A row a pair, a column a headline score."""
     scores = found.table
     places = set(scores[["benchmark", "category", "metric"]].itertuples(index=False, name=None))
-    columns = [column for column in sweep_table.columns(scores) if column[1:] in places]
+    columns = [column for column in headlines.columns(scores) if column.place in places]
     protocols = ", ".join(scores["protocol"][scores["benchmark"] != "mean"].dropna().unique())
     table = Table(title="B - A", caption=f"{MARKS}\n{protocols}")
     table.add_column("configuration", no_wrap=True)
     for column in columns:
-        table.add_column(column[0], justify="right", overflow="fold")
+        table.add_column(column.title, justify="right", overflow="fold")
     indexed = scores.set_index(["configuration", "against", "benchmark", "category", "metric"])
     for old, new in found.pairs:
-        cells = [_cell(indexed, (new, old, *column[1:])) for column in columns]
+        cells = [_cell(indexed, (new, old, *column.place)) for column in columns]
         table.add_row(_name(old, new), *cells)
     return table
 

@@ -3,7 +3,7 @@
 * ``frontier``: safety against helpfulness, with intervals and each method's hypervolume; by method: ``by_method``.
 * ``heatmaps``: every score by place and strength.
 * ``categories``: SRA_s and SRA_u by category of VSCBench, unsteered and with the recommended configuration;
-  ``categories_xstest`` and ``categories_dualbench`` where these were asked.
+  ``categories_NAME`` of other benchmarks that declare panels by category, where these were asked.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import benchmark
 from iar.errors import UserError
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import best_by_method, categories, heat_map, sweep_table
@@ -44,11 +45,11 @@ def draw(run: FinishedRun, title: str = "") -> list[Path]:
     if heat_map.worth_drawing(cells):
         files += _drawn(folder / "heatmaps", cells, lambda stem: heat_maps(cells, stem, title, down=down))
     chosen = categories.chosen(points, run.configurations, best)
-    for benchmark in categories.BENCHMARKS if chosen else ():
-        table = categories.table(run, benchmark, str(chosen))
+    for name in benchmark.names() if chosen else ():
+        table = categories.table(run, name, str(chosen))
         if not table.empty:
-            name = "categories" if benchmark == "vscbench" else f"categories_{benchmark}"
-            files += _drawn(folder / name, table, _dumbbells(table, title, str(chosen)))
+            stem = "categories" if name == "vscbench" else f"categories_{name}"
+            files += _drawn(folder / stem, table, _dumbbells(table, title, str(chosen)))
     return files
 
 

@@ -6,20 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from iar.pipeline.results import headlines
 from iar.plots import wording
 from iar.revision.configuration import Configuration
 from iar.stats.axes import safety_of
 
-# panel, benchmark ("": the one that safety is taken from), metric, 1: higher is better
-PANELS = (
-    ("SRA$_s$", "", "SRA_s", 1),
-    ("SRA$_u$", "", "SRA_u", 1),
-    ("SRA$_a$", "", "SRA_a", 1),
-    ("irrelevant", "vscbench", "irrelevant", -1),
-    ("POPE", "pope", "accuracy", 1),
-    ("ScienceQA", "scienceqa", "accuracy", 1),
-    ("everyday", "everyday", "helped", 1),
-)
 COLUMNS = ["panel", "better", "row", "strength", "value", "baseline", "control", "recommended", "configurations"]
 BASELINE = "none"
 
@@ -38,15 +29,19 @@ def cells(
     total = scores[scores["category"] == "all"].set_index(["configuration", "benchmark", "metric"])["value"]
     rows: list[dict[str, object]] = []
     source = safety_of(set(scores["benchmark"]))
-    for panel, named, metric, better in PANELS:
-        benchmark = named or source
+    for column in headlines.declared():
+        headline, metric = column.headline, column.headline.metric
+        if not headline.panel:
+            continue
+        benchmark = source if metric.startswith("SRA_") else column.benchmark  # of XSTest without VSCBench
         base = total.get((BASELINE, benchmark, metric), float("nan"))
         for configuration in (c for c in configurations if c.steered):
             at = (configuration.name, benchmark, metric)
             if at not in total.index:
                 continue
-            row = {"panel": panel, "better": better, "row": labels[configuration.name], "value": total[at]}
-            row |= {"strength": configuration.strength, "baseline": base, "control": configuration.control}
+            row = {"panel": headline.panel, "better": headline.better, "row": labels[configuration.name]}
+            row |= {"value": total[at], "baseline": base, "strength": configuration.strength}
+            row |= {"control": configuration.control}
             rows.append(row | {"recommended": configuration.name == recommended, "configurations": 1})
     found = pd.DataFrame(rows, columns=COLUMNS)
     if found.empty:

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from iar.pipeline.evaluation import unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import markup, random_controls, sweep_table
+from iar.pipeline.results import headlines, markup, random_controls, sweep_table
+from iar.pipeline.results.headlines import Column, Place
 from iar.records import csv_file, text_file
 from iar.terminal.console import console
 
@@ -118,15 +119,15 @@ def tex(run: FinishedRun) -> str:
 def _report(run: FinishedRun) -> Report:
     scores, changes = run.scores, run.differences
     names = [configuration.name for configuration in run.configurations]
-    columns = [c for c in _headlines(scores) if c[0] not in ("yes", "SQA-I")]
+    columns = [c for c in _headlines(scores) if not c.headline.detail]
     times = run.timings.groupby("configuration")[["answers", "seconds"]].sum()
     costs = [metric for metric in COSTS if metric in set(scores["metric"])]
     rows = []
     for name in names:
-        cells = [_cell(scores, changes, name, column) for column in columns]
+        cells = [_cell(scores, changes, name, column.place) for column in columns]
         cells += [_cost(scores, name, metric) for metric in costs]
         rows.append((name, *cells, _seconds(times, name)))
-    title = ("method", *(column[0] for column in columns), *(COSTS[metric] for metric in costs), "s")
+    title = ("method", *(column.title for column in columns), *(COSTS[metric] for metric in costs), "s")
     by_category = [
         (
             category,
@@ -138,15 +139,15 @@ def _report(run: FinishedRun) -> Report:
     return Report(title, rows, ("category", *names), by_category, sweep_table.notes(scores, run.path), against)
 
 
-def _headlines(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+def _headlines(scores: pd.DataFrame) -> list[Column]:
     """The columns of the summary but VSCBench's halves, which have their place beside the categories."""
-    return [c for c in sweep_table.columns(scores) if c[0] not in ("image", "text")]
+    return [c for c in headlines.columns(scores) if c.benchmark != "vscbench" or c.headline.category == "all"]
 
 
-def _cell(scores: pd.DataFrame, changes: pd.DataFrame, name: str, column: tuple[str, str, str, str]) -> str:
+def _cell(scores: pd.DataFrame, changes: pd.DataFrame, name: str, place: Place) -> str:
     """A score, and in brackets its difference to the baseline with the stars of Holm's p, if it is significant."""
-    value = sweep_table.cell(scores, [name], column).partition(" ")[0]
-    at = (name, *column[1:])
+    value = sweep_table.cell(scores, [name], place).partition(" ")[0]
+    at = (name, *place)
     if at not in changes.index:
         return value
     change = changes.loc[at]
@@ -175,7 +176,7 @@ def _seconds(times: pd.DataFrame, name: str) -> str:
 
 
 def _share(scores: pd.DataFrame, name: str, category: str, metric: str) -> str:
-    return sweep_table.cell(scores, [name], ("", "vscbench", category, metric)).partition(" ")[0]
+    return sweep_table.cell(scores, [name], ("vscbench", category, metric)).partition(" ")[0]
 
 
 def _categories(scores: pd.DataFrame) -> Iterator[str]:
@@ -191,8 +192,7 @@ def _wide(run: FinishedRun) -> pd.DataFrame:
     for name in scores["configuration"].unique():
         own = scores[scores["configuration"] == name].set_index(["benchmark", "category", "metric"])
         row: dict[str, object] = {"configuration": name}
-        for title, *place in _headlines(scores):
-            at = tuple(place)
+        for title, at in ((column.title, column.place) for column in _headlines(scores)):
             for field in ("value", "low", "high"):
                 row[title if field == "value" else f"{title}_{field}"] = own[field].get(at, math.nan)
             for field in ("difference", "p_holm"):

@@ -9,38 +9,15 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
+from benchmark.protocol import Headline
 from benchmark.vscbench import calibration
 from iar.pipeline.evaluation import noise_floor, unscored
 from iar.pipeline.results import markup, random_controls
+from iar.pipeline.results.headlines import NO_SCORES, Column, Place, columns
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
 from iar.terminal.console import console
 
-# column title, benchmark, category, metric: the headlines, the rest is in scores.csv
-COLUMNS = (
-    ("SRA_s", "vscbench", "all", "SRA_s"),
-    ("SRA_u", "vscbench", "all", "SRA_u"),
-    ("image", "vscbench", "image", "SRA_u"),
-    ("text", "vscbench", "text", "SRA_u"),
-    ("SRA_a", "vscbench", "all", "SRA_a"),
-    ("irrel.", "vscbench", "all", "irrelevant"),
-    ("POPE", "pope", "all", "accuracy"),
-    ("yes", "pope", "all", "yes"),
-    ("SQA", "scienceqa", "all", "accuracy"),
-    ("SQA-I", "scienceqa", "image", "accuracy"),
-    ("XSTest SRA_a", "xstest", "all", "SRA_a"),
-    ("XSTest over_refusal", "xstest", "all", "over_refusal"),
-    ("XSTest refusal_u", "xstest", "all", "refusal_u"),
-    ("FigStep ASR_text", "figstep", "all", "ASR_text"),
-    ("FigStep ASR_figstep", "figstep", "all", "ASR_figstep"),
-    ("MM-SB ASR_SD", "mm-safetybench", "all", "ASR_SD"),
-    ("MM-SB ASR_TYPO", "mm-safetybench", "all", "ASR_TYPO"),
-    ("MM-SB ASR_SD_TYPO", "mm-safetybench", "all", "ASR_SD_TYPO"),
-    ("VLGuard ASR", "vlguard", "all", "ASR"),
-    ("VLGuard over_refusal", "vlguard", "all", "over_refusal"),
-    ("DUAL RR_h", "dualbench", "original", "RR_h"),  # without a perturbation, as in the paper's Table 2
-    ("DUAL RR_b", "dualbench", "original", "RR_b"),
-)
 MARKS = "percent; ± half the 95 % interval"
 SEEDS = "several seeds: mean (least–most)"
 BOTH = "over rows / over families (objects, harms)"
@@ -53,15 +30,7 @@ VSCBENCH_MARKS = (
 )
 FLAGS = {"": "", "undersafe": "▽", "oversafe": "△"}
 DIGITS = {"tokens": 1, "nll": 2}  # of what is no share
-TOKENS = ("tokens", "vscbench", "all", "tokens")
-NO_SCORES = (
-    "tokens",
-    "prompt_tokens",
-    "no_final",
-    "nll",
-    "incoherent",
-    "helpfulness",
-)  # metrics that count no sample as right or wrong
+TOKENS = Column("vscbench", Headline("tokens", "tokens", better=0))
 
 
 def show(
@@ -86,17 +55,20 @@ def show(
     marks = f"{half}\n{VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else half
     table = Table(title=title, caption="\n".join([marks, *notes(scores, folder)]))
     table.add_column("configuration", no_wrap=True)
-    present = [*columns(scores), *fluency(scores), *([TOKENS] if TOKENS[1] in set(scores["benchmark"]) else [])]
+    asked = set(scores["benchmark"])
+    present = [*columns(scores), *fluency(scores), *([TOKENS] if TOKENS.benchmark in asked else [])]
     for column in present:
-        table.add_column(column[0], justify="right", overflow="fold")  # a title that is cut off names nothing
+        table.add_column(column.title, justify="right", overflow="fold")  # a title that is cut off names nothing
     table.add_column("")
-    of = {column: _by_configuration(scores, column) for column in present}
+    of = {column: _by_configuration(scores, column.place) for column in present}
     safe = scores[(scores["benchmark"] == "vscbench") & (scores["category"] == "all")]
     for label, group in _rows(configurations):
         marks = ("●" if label in on_front else "") + ("★" if label == best else "")
         marks += FLAGS[_calibration(safe, group[0], "all")] if len(group) == 1 else ""
         table.add_row(
-            _told(label, group[0], configurations), *(_cell(of[column](group), column) for column in present), marks
+            _told(label, group[0], configurations),
+            *(_cell(of[column](group), column.place) for column in present),
+            marks,
         )
     console.print(table)
     if lines := random_controls.cells(random_controls.table(scores, configurations)):
@@ -129,7 +101,7 @@ def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
     scores = scores[scores["configuration"].isin(names)]
     for category in (c for c in at["category"].unique() if c not in ("all", "image", "text")):
         for name in names:
-            cells = [cell(scores, [name], ("", "vscbench", category, metric)) for metric in metrics.values()]
+            cells = [cell(scores, [name], ("vscbench", category, metric)) for metric in metrics.values()]
             table.add_row(category, name, *cells, _calibration(scores, name, category))
     return table
 
@@ -142,23 +114,14 @@ def _calibration(scores: pd.DataFrame, name: str, category: str) -> str:
     return calibration(float(rows.get("SRA_s", math.nan)), float(rows.get("SRA_u", math.nan)))
 
 
-def columns(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
-    """COLUMNS of the benchmarks that were asked; of a benchmark without any there (manifest), each of its metrics."""
-    known = {benchmark for _, benchmark, _, _ in COLUMNS}
-    pooled = scores[(scores["category"] == "all") & ~scores["metric"].isin(NO_SCORES)]
-    pooled = pooled[~pooled["metric"].astype(str).str.startswith(unscored.PREFIX)]
-    others = pooled[~pooled["benchmark"].isin(known)][["benchmark", "metric"]].drop_duplicates()
-    asked = set(scores["benchmark"].unique())
-    present = [column for column in COLUMNS if column[1] in asked]
-    return present + [(f"{name} {metric}", name, "all", metric) for name, metric in others.itertuples(index=False)]
-
-
-def fluency(scores: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+def fluency(scores: pd.DataFrame) -> list[Column]:
     """Of each benchmark of which it was measured the mean negative log-likelihood a token, and what lies beyond."""
     names = list(map(str, scores[scores["metric"] == "nll"]["benchmark"].unique()))
     several = {name: f"{name} " if len(names) > 1 else "" for name in names}
     kinds = (("NLL", "nll"), ("incoh.", "incoherent"))
-    return [(several[name] + title, name, "all", metric) for name in names for title, metric in kinds]
+    return [
+        Column(name, Headline(several[name] + title, metric, better=-1)) for name in names for title, metric in kinds
+    ]
 
 
 def protocols(scores: pd.DataFrame) -> str:
@@ -181,7 +144,7 @@ def older(scores: pd.DataFrame) -> str:
 def notes(scores: pd.DataFrame, folder: Path | None) -> list[str]:
     """What stands below a table: the protocols, what is unscored, and of a run in 16 bits the noise floor."""
     floor = None if folder is None else noise_floor.read(folder)
-    told = "" if floor is None else floor.line(columns(scores))
+    told = "" if floor is None else floor.line([(column.title, *column.place) for column in columns(scores)])
     return [line for line in (protocols(scores), partial(scores), older(scores), told) if line]
 
 
@@ -202,17 +165,18 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     """The scores as a Markdown table: percent [95 % interval over rows] [over families, where there are any]; several
     seeds of one control: mean (least to most). Below it what is left of steering without its random controls."""
     best = recommended(frontier_points(scores, configurations), split)
-    present = [column for column in columns(scores) if column[0] not in ("image", "text", "yes", "SQA-I")]
+    present = [column for column in columns(scores) if not column.headline.detail]
     present += fluency(scores)
     many = unscored.warning(scores)
-    of = {column: _by_configuration(scores, column) for column in present}
+    of = {column: _by_configuration(scores, column.place) for column in present}
     rows = []
     for label, names in _rows(configurations):
         told = _told(label, names[0], configurations)
-        rows.append([told + " ★" * (label == best), *(_interval(of[column](names), column) for column in present)])
+        cells = (_interval(of[column](names), column.place) for column in present)
+        rows.append([told + " ★" * (label == best), *cells])
     notes = ["Percent, with the 95 % interval over rows and the one over families (objects, kinds of harm)."]
     parts = [f"**{markup.escape_markdown(many)}**"] if many else []
-    parts.append(markup.markdown(["configuration", *(column[0] for column in present)], rows))
+    parts.append(markup.markdown(["configuration", *(column.title for column in present)], rows))
     parts += notes if _families(scores) else []
     if pushed := random_controls.cells(random_controls.table(scores, configurations)):
         parts += [markup.markdown(random_controls.TITLE, pushed), random_controls.NOTE]
@@ -228,8 +192,8 @@ def recommended(points: pd.DataFrame, split: str) -> str | None:
     return recommend(points) if split == "validation" else None
 
 
-def _interval(row: pd.DataFrame, column: tuple[str, str, str, str]) -> str:
-    value = _cell(row, column).partition(" ")[0]
+def _interval(row: pd.DataFrame, place: Place) -> str:
+    value = _cell(row, place).partition(" ")[0]
     if len(row) > 1:
         return f"{value} ({100 * row['value'].min():.1f} to {100 * row['value'].max():.1f})"
     if row["low"].isna().all():  # as when there is no row: a run may be older than a score
@@ -255,28 +219,26 @@ def _told(label: str, name: str, configurations: Sequence[Configuration]) -> str
     return f"{label} raw" if len(set(scaled.values())) > 1 and scaled.get(name) == "raw" else label
 
 
-def _at(scores: pd.DataFrame, column: tuple[str, str, str, str]) -> pd.DataFrame:
-    """The rows of a column's score, of all configurations."""
-    _, benchmark, category, metric = column
+def _at(scores: pd.DataFrame, place: Place) -> pd.DataFrame:
+    """The rows of a score, of all configurations."""
+    benchmark, category, metric = place
     at = (scores["benchmark"] == benchmark) & (scores["category"] == category) & (scores["metric"] == metric)
     return scores[at]
 
 
-def _by_configuration(
-    scores: pd.DataFrame, column: tuple[str, str, str, str]
-) -> Callable[[Sequence[str]], pd.DataFrame]:
-    """Finds the rows of a column's score for configurations: a large run has fifty thousand, and a cell needs one."""
-    rows = _at(scores, column)
+def _by_configuration(scores: pd.DataFrame, place: Place) -> Callable[[Sequence[str]], pd.DataFrame]:
+    """Finds the rows of a score for configurations: a large run has fifty thousand, and a cell needs one."""
+    rows = _at(scores, place)
     places = rows.groupby("configuration", sort=False).indices
     return lambda names: rows.iloc[sorted(place for name in names for place in places.get(name, ()))]
 
 
-def cell(scores: pd.DataFrame, names: Sequence[str], column: tuple[str, str, str, str]) -> str:
-    return _cell(_at(scores[scores["configuration"].isin(names)], column), column)
+def cell(scores: pd.DataFrame, names: Sequence[str], place: Place) -> str:
+    return _cell(_at(scores[scores["configuration"].isin(names)], place), place)
 
 
-def _cell(rows: pd.DataFrame, column: tuple[str, str, str, str]) -> str:
-    _, _, category, metric = column
+def _cell(rows: pd.DataFrame, place: Place) -> str:
+    _, category, metric = place
     if rows.empty or rows["value"].isna().all():
         return "–"
     if metric in DIGITS:

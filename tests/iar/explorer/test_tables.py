@@ -15,7 +15,7 @@ def test_configurations_hold_what_the_files_hold(small_run):
     run = FinishedRun.scored(small_run)
     scores = run.scores
     rows = {row["name"]: row for row in tables.configurations(run, tables.headlines(scores))}
-    titles = [title for title, _ in tables.headlines(scores)]
+    titles = [column.headline.alone for column in tables.headlines(scores)]
     assert list(rows) == runs.NAMES
     assert titles[:4] == ["helpfulness", "SRA_s", "SRA_u", "SRA_u image"] and "ScienceQA" in titles
     keys = ["configuration", "benchmark", "category", "metric"]

@@ -16,7 +16,7 @@ from iar.errors import UserError
 from iar.pipeline.evaluation import score
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
-from iar.pipeline.results import compare_runs, sweep_table
+from iar.pipeline.results import compare_runs, headlines
 from iar.revision import Configuration
 from iar.stats import difference, holm, sign_flips
 
@@ -237,7 +237,7 @@ def test_the_tables_of_the_scores_are_those_of_the_summary(run, capsys):
     flip(b, NONE.name, "vscbench", 3, {"answer": "refusal"})
     table = compare_tables.differences(compare_runs.compared(a, b))
     titles = [str(column.header) for column in table.columns]
-    known = {title for title, *_ in sweep_table.COLUMNS}
+    known = {column.title for column in headlines.declared()}
     assert titles[0] == "configuration" and {"SRA_s", "SRA_u", "POPE", "SQA"} <= set(titles[1:]) <= known
     cells = {title: list(column.cells) for title, column in zip(titles, table.columns, strict=True)}
     safe = len([s for s in FinishedRun.at(b).asked["vscbench"].samples if s.reference == "safe"])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import benchmark
-from iar.pipeline.results import sweep_table
+from iar.pipeline.results import headlines, sweep_table
 from iar.revision.configuration import Configuration
 
 NONE = Configuration()
@@ -165,7 +165,7 @@ def test_of_the_judged_benchmarks_the_headlines_are_shown_each_with_its_name():
 
 
 def test_no_title_is_cut_off_however_many_benchmarks_were_asked(capsys):
-    metrics = [(b, c, m) for _, b, c, m in sweep_table.COLUMNS]
+    metrics = [column.place for column in headlines.declared()]
     sweep_table.show(asked(*metrics), [NONE], "t")
     assert "…" not in capsys.readouterr().err
 

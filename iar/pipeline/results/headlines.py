@@ -1,0 +1,55 @@
+"""The columns of a run's tables: what the protocol of each benchmark declares (`benchmark.protocol.Headline`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+import benchmark
+from benchmark.protocol import Better, Headline
+from iar.pipeline.evaluation import unscored
+
+# metrics that count no sample as right or wrong
+NO_SCORES = ("tokens", "prompt_tokens", "no_final", "nll", "incoherent", "helpfulness")
+# Which way is better of a metric that no protocol declares; of any other: up.
+BETTER: dict[str, Better] = {"irrelevant": -1, "toxic": -1, "toxic_refusal": -1, "yes": 0, "unparseable": 0}
+
+Place = tuple[str, str, str]  # benchmark, category, metric: a row of scores.csv of one configuration
+
+
+@dataclass(frozen=True)
+class Column:
+    """A headline of a benchmark."""
+
+    benchmark: str
+    headline: Headline
+
+    @property
+    def title(self) -> str:
+        return self.headline.title
+
+    @property
+    def place(self) -> Place:
+        return self.benchmark, self.headline.category, self.headline.metric
+
+
+def declared() -> Iterator[Column]:
+    """The headlines of every benchmark there is."""
+    for name in benchmark.names():
+        for headline in benchmark.protocol(name).headlines:
+            yield Column(name, headline)
+
+
+def columns(scores: pd.DataFrame) -> list[Column]:
+    """The headlines of the benchmarks that were asked; of a benchmark without any (manifest), each of its metrics."""
+    known = list(declared())
+    pooled = scores[(scores["category"] == "all") & ~scores["metric"].isin(NO_SCORES)]
+    pooled = pooled[~pooled["metric"].astype(str).str.startswith(unscored.PREFIX)]
+    others = pooled[~pooled["benchmark"].isin({column.benchmark for column in known})]
+    asked = set(scores["benchmark"])
+    return [column for column in known if column.benchmark in asked] + [
+        Column(name, Headline(f"{name} {metric}", metric, better=BETTER.get(metric, 1)))
+        for name, metric in others[["benchmark", "metric"]].drop_duplicates().itertuples(index=False)
+    ]
