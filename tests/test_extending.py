@@ -127,8 +127,8 @@ def test_a_benchmark_with_its_own_counting(colours: None, here: Path, small: lis
     table = pd.read_csv(here / "scored.csv")
     assert table[(table["metric"] == "accuracy") & (table["category"] == "all")]["value"].tolist() == [0.5]
     search = f"hydra.searchpath=[file://{here / 'conf'}]"
-    few = ["layer=2", "controls=0", "confirm=false", "split=test", "run=r"]
-    done = run("iar.sweep", [*told("python -m iar.sweep benchmark=colours"), *few, search, *small])
+    asked = ["benchmark=colours", "data=folder", "data.root=DIR", "split=test", "run=r", search]
+    done = run("iar.sweep", [*asked, "method=iar", "layer=2", "strength=1", "controls=0", "confirm=false", *small])
     assert done.code == 0, done.said
     finished = FinishedRun.scored(here / "r")
     assert set(finished.scores["protocol"]) == {"colours@1"} and "accuracy" in set(finished.scores["metric"])

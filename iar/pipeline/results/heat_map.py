@@ -39,8 +39,8 @@ def cells(
             at = (configuration.name, benchmark, metric)
             if at not in total.index:
                 continue
-            row = {"panel": headline.panel, "better": headline.better, "row": labels[configuration.name]}
-            row |= {"value": total[at], "baseline": base, "strength": configuration.strength}
+            row: dict[str, object] = {"panel": headline.panel, "better": headline.better, "value": total[at]}
+            row |= {"row": labels[configuration.name], "strength": configuration.strength, "baseline": base}
             row |= {"control": configuration.control}
             rows.append(row | {"recommended": configuration.name == recommended, "configurations": 1})
     found = pd.DataFrame(rows, columns=COLUMNS)
