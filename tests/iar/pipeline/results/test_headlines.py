@@ -14,12 +14,13 @@ def test_every_benchmark_in_its_order() -> None:
     titles = [column.title for column in headlines.declared() if column.benchmark != "everyday"]
     assert titles == [
         *("SRA_s", "SRA_u", "image", "text", "SRA_a", "irrel.", "POPE", "yes", "SQA", "SQA-I"),
-        *("XSTest over_refusal", "XSTest refusal_u", "FigStep ASR_text", "FigStep ASR_figstep"),
+        *("XSTest SRA_a", "XSTest over_refusal", "XSTest refusal_u", "FigStep ASR_text", "FigStep ASR_figstep"),
         *("MM-SB ASR_SD", "MM-SB ASR_TYPO", "MM-SB ASR_SD_TYPO", "VLGuard ASR", "VLGuard over_refusal"),
         *("DUAL RR_h", "DUAL RR_b"),
     ]
     assert [(c.headline.panel, c.headline.better) for c in headlines.declared() if c.headline.panel] == [
         *(("SRA$_s$", 1), ("SRA$_u$", 1), ("SRA$_a$", 1), ("irrelevant", -1), ("POPE", 1), ("ScienceQA", 1)),
+        ("everyday", 1),
     ]
 
 
