@@ -50,13 +50,13 @@ class Coded:
         self._names: dict[str, list[str]] = {}
         self.rows = np.arange(len(frame))
         (own, benchmarks), (each, clusters) = (_sorted(frame[name]) for name in ("benchmark", "cluster"))
-        pair, pairs = pd.factorize(own * max(1, len(clusters)) + each)
+        pair, pairs = pd.factorize(own.astype(np.int64) * max(1, len(clusters)) + each)
         texts = [f"{benchmarks[both // len(clusters)]}/{clusters[both % len(clusters)]}" for both in pairs]
         self.cluster = _ranks(texts)[pair]
-        self.family = np.full(len(frame), -1)
+        self.family = np.full(len(frame), -1, dtype=np.int32)
         if "family" in frame:
             family, families = _sorted(frame["family"])
-            self.family = np.where(np.array([*map(bool, families), False])[family], family, -1)
+            self.family = np.where(np.array([*map(bool, families), False])[family], family, np.int32(-1))
         self.weights = weights(frame)
 
     def of(self, column: str) -> np.ndarray:
@@ -86,11 +86,11 @@ def _sorted(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Codes in the order of the texts, and the texts."""
     found, names = pd.factorize(column)
     texts = [str(name) for name in names]
-    return np.append(_ranks(texts), -1)[found], sorted(texts)
+    return np.append(_ranks(texts), np.int32(-1))[found], sorted(texts)
 
 
 def _ranks(texts: list[str]) -> np.ndarray:
-    ranks = np.empty(len(texts), dtype=int)
+    ranks = np.empty(len(texts), dtype=np.int32)  # half of the memory of a million rows
     ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
     return ranks
 

@@ -80,7 +80,7 @@ def test_each_log_is_read_once_and_the_latest_counts(run, monkeypatch):
     whole = Log.read
     monkeypatch.setattr(Log, "read", lambda self: (reads.append(self.path), whole(self))[1])
     assert [run.generations["pope", "1", "none"]["answer"] for _ in range(3)] == ["No."] * 3
-    assert run.verdicts == {} == run.verdicts and len(reads) == 2
+    assert run.verdicts == {} == run.verdicts and len(reads) == len(set(reads))
 
 
 @pytest.mark.parametrize(
