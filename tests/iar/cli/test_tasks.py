@@ -153,7 +153,7 @@ def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return one != other and one[0] >= other[0] and one[1] >= other[1]
 
 
-def test_optuna_on_the_model_and_without_helpfulness(small, command, tmp_path):
+def test_optuna_on_the_model_and_without_safety(small, command, tmp_path):
     settings = [
         *small,
         "recipe=optuna",
@@ -171,7 +171,7 @@ def test_optuna_on_the_model_and_without_helpfulness(small, command, tmp_path):
         name = f"iar-L{solution.params.layer}-x{solution.params.strength:g}"
         safety, helpfulness = scores[name, "vscbench", "all", "SRA_a"], scores[name, "mean", "all", "helpfulness"]
         assert list(solution["values"]) == pytest.approx([safety, helpfulness])
-    done = command("sweep", *settings, "run=s", "benchmark=vscbench")
+    done = command("sweep", *settings, "run=s", "benchmark=pope")
     assert (done.code, done.err.count("error:")) == (2, 1)
     assert "hydra/sweeper=optuna needs safety and helpfulness of every point, and s has not both" in done.err
 
