@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from iar.plots.style import SMALL
 from iar.plots.wording import spoken
+from iar.revision.methods import BASELINE
 
-BASELINE = "none"
 ROW = 0.15  # inches
 HEIGHT = 0.5  # inches, of the axis and the headings
 NUMBERS = (8, 69)  # points from the axes to each column of numbers

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 Scale = Literal["raw", "unit", "sigma", "norm"]
 Positions = Literal["last", "generated", "prompt", "all"]
+BASELINE = "none"  # the method, and the configuration, that changes nothing
 _BEYOND = "docs/beyond-iar.md"
 _FACTOR = "a factor on the vector"
 _AFTER_GATE: tuple[Positions, ...] = ("last", "generated")  # a gate is read at the last prompt token

@@ -15,10 +15,10 @@ import pandas as pd
 from iar.pipeline.results import markup
 from iar.plots import hypervolume, wording
 from iar.records import csv_file, text_file
+from iar.revision.methods import BASELINE
 from iar.stats import recommend
 
 STEM = "by_method"
-BASELINE = "none"
 SCORES = {"SRA_s": "SRA_s", "SRA_u": "SRA_u", "SRA_a": "safety", "helpfulness": "helpfulness"}
 NOTE = (
     "Percent; in brackets 95 % intervals. Hypervolume: the area under the method's front, the unsteered model always "

@@ -11,8 +11,8 @@ from benchmark.vscbench import MODES
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.plots import wording
 from iar.revision.configuration import Configuration
+from iar.revision.methods import BASELINE
 
-BASELINE = "none"
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 COLUMNS = ["benchmark", "metric", "panel", "group", "category", "name", "n", "configuration"]
 COLUMNS += [f"{side}{end}" for side in ("before", "after") for end in ENDS]

@@ -9,10 +9,10 @@ import pandas as pd
 from iar.pipeline.results import headlines
 from iar.plots import wording
 from iar.revision.configuration import Configuration
+from iar.revision.methods import BASELINE
 from iar.stats.axes import safety_of
 
 COLUMNS = ["panel", "better", "row", "strength", "value", "baseline", "control", "recommended", "configurations"]
-BASELINE = "none"
 
 
 def cells(

@@ -23,9 +23,9 @@ from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup
 from iar.records import csv_file, text_file
 from iar.revision.configuration import Configuration
+from iar.revision.methods import BASELINE
 from iar.stats import differences, summarise
 
-BASELINE = "none"
 UNSAFE, SAFE = "SRA_u", "SRA_s"
 OTHER = "other"  # none of the groups
 _HARM = {name: harm for harm, pairs in scenes.LOOKALIKES.items() for pair in pairs for name in pair}

@@ -158,8 +158,13 @@ def test_a_sample_that_kills_its_workers_is_given_up():
         class Lengths:
             """A model without weights, which is there at once: it answers with the length of the question."""
 
+            compose = staticmethod(plain)
+
             def describe(self):
                 return {"model": {"digest": records.key()}, "vectors": {}}
+
+            def rendered(self, conversation):
+                return conversation[-1].text
 
             def run(self, samples, configurations, max_new_tokens, skip):
                 for sample in samples:
