@@ -44,7 +44,7 @@ def refused(done, *parts: object) -> None:
         (["data=foldr"], "unknown data 'foldr': did you mean 'folder'?"),
         (
             ["method=iarr"],
-            "unknown method 'iarr': did you mean 'iar'? (one of: ablation, adaptive, addition, categorical, ",
+            "unknown method 'iarr': did you mean 'iar'? (one of: ablation, adaptive, addition, calibrated, ",
         ),
         (["strenght=2"], "unknown setting 'strenght': did you mean 'strength'?"),
         (["model.pth=x"], "unknown setting 'model.pth'"),

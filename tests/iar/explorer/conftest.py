@@ -54,7 +54,7 @@ class Watched:
         context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
         self.contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(120_000)  # a busy machine takes its time
         beside = path.with_name(f"{path.stem}_files").as_uri()
 
         def asked(request: Any) -> None:

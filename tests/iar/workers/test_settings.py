@@ -110,7 +110,11 @@ def test_a_worker_makes_the_gates(small, command, tmp_path, tiny_vectors, monkey
     done = command("extract", *settings, "gates=true", f"vectors={tmp_path / 'new'}")
     assert done.code == 0, done.err
     new = vectors.read(tmp_path / "new" / VECTORS).gates
-    assert new is not None and new.header == found.gates.header and torch.equal(new.weight, found.gates.weight)
+    assert new is not None and torch.equal(new.weight, found.gates.weight)
+    report = {
+        name for name in new.header if name.startswith("gate_contrast")
+    }  # of an extraction that is asked for gates
+    assert report and {k: v for k, v in new.header.items() if k not in report} == found.gates.header
 
 
 def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small, command, tmp_path):
