@@ -68,6 +68,7 @@ HOW = {
     "python -m benchmark ls": REAL,
     "python -m benchmark.render figstep --help": REAL,
     "python -m benchmark.pocket --out DIR": REAL,
+    "python -m iar.pgd --vscbench DIR --pairs FILE --out DIR": HELP,
     "python -m benchmark.pocket.perturbed --data data/pocket --out data/pocket-perturbed": HELP,
     f"python -m iar.sweep model=llava-1.5-7b {FOLDER} {GRID}": DRY,
     f"python -m iar.sweep model=llava-1.5-7b model.path=/models/llava {FOLDER}": DRY,
