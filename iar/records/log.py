@@ -138,8 +138,9 @@ class Log:
         try:
             with open(self.path, "rb") as file:
                 kept = self._kept = self._kept.still(file)
+                size = os.fstat(file.fileno()).st_size
                 file.seek(kept.end)
-                self._take(file, kept)
+                self._take(file, kept, size)
         except FileNotFoundError:
             self._kept = _Kept()
             return [], 0
@@ -147,16 +148,19 @@ class Log:
             raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
         return kept.records, kept.end
 
-    def _take(self, file: BinaryIO, kept: _Kept) -> None:
-        """Adds the records of the lines from here on."""
+    def _take(self, file: BinaryIO, kept: _Kept, size: int) -> None:
+        """Adds the records of the lines from here to a size: another process may be in the middle of the next line."""
         shared: dict[str, str] = {}
         for number, line in enumerate(file, kept.lines + 1):
+            line = line[: size - kept.end]
+            if not line:
+                break
             raw = line.removesuffix(b"\n")
             if raw.strip():
                 record = _parse(raw)
                 if record is not None:
                     kept.records.append(_sharing(record, shared))
-                elif file.read().strip():
+                elif file.read(size - kept.end - len(line)).strip():
                     self._kept = _Kept()
                     raise UserError(
                         f"{self.path}:{number}: not a JSON object ({raw[:40].decode('utf-8', 'replace')!r}); "
