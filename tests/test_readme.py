@@ -1,4 +1,4 @@
-"""Every command and code block of README.md, run for real where that takes seconds.
+"""Every command of README.md and docs/commands.md, and README's code block, run for real where that takes seconds.
 
 `HOW` says of each command how it is run, so that a new one without an entry fails:
 
@@ -31,6 +31,7 @@ import pytest
 from tests.doc_commands import ROOT, blocks, commands, module_of
 
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs/commands.md"
 REAL, DRY, COMPOSED, HELP, MAKE = "real", "dry", "composed", "help", "make"
 FOLDER = "data=folder data.root=DIR"
 GRID = "layer=9,14,19,24 strength=1.0,1.5,2.0,2.5"
@@ -73,6 +74,7 @@ HOW = {
     f"python -m iar.sweep model=llava-1.5-7b {FOLDER} {GRID}": DRY,
     f"python -m iar.sweep model=llava-1.5-7b model.path=/models/llava {FOLDER}": DRY,
     f"python -m iar.sweep model=vlguard-7b model.quantization=4bit {FOLDER}": DRY,
+    f"python -m iar.sweep model=smollm2 pairs=requests pairs.path=requests.txt {FOLDER} benchmark=xstest": COMPOSED,
     "python -m iar.extract model=qwen2.5-vl-7b pairs=spa_vl pairs.path=FILE.parquet pairs.limit=512": COMPOSED,
     f"python -m iar.evaluate model=gpt-4o method=none,cot,prompt,fewshot {FOLDER} dry_run=true": DRY,
     f"python -m iar.evaluate model=endpoint model.{SERVER} model.endpoint.model=NAME method=none,prompt": DRY,
@@ -174,9 +176,13 @@ def given(module: str, arguments: list[str], place: Path) -> list[str]:
     return filled
 
 
-@pytest.mark.parametrize("command", [pytest.param(c, id=c[:90]) for c in dict.fromkeys(commands(README))])
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, id=c[:90]) for c in dict.fromkeys([*commands(README), *commands(COMMANDS)])]
+)
 def test_command(command: str, place: Path, here: Path):
-    assert command in HOW, f"new in README.md: say in HOW of {Path(__file__).name} how {command!r} is run"
+    assert command in HOW, (
+        f"new in README.md or docs/commands.md: say in HOW of {Path(__file__).name} how {command!r} is run"
+    )
     found = module_of(command)
     if found is None:
         assert HOW[command] == MAKE
@@ -209,7 +215,7 @@ def test_command(command: str, place: Path, here: Path):
 
 def test_commands_are_read():
     found = commands(README)
-    assert len(found) >= 30 and "make sweep" in found and f"python -m iar.sweep {GRID}" in found
+    assert len(commands(COMMANDS)) >= 30 and "make sweep" in found and f"python -m iar.sweep {GRID}" in found
 
 
 def test_the_python_block(place: Path):
