@@ -1,5 +1,7 @@
 """``python -m iar.judge RUN_DIR``: verdicts and scores again, from a run's answers; ``calibrate``: a judge measured.
 
+In Python `judge`, of answers of one's own.
+
 Arguments of the form KEY=VALUE are settings (conf/judge.yaml) and may stand anywhere among the others.
 """
 
@@ -8,17 +10,23 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from iar import cli
+from iar.callable_module import callable_as
 from iar.cli import shell_completion
 from iar.errors import UserError
 from iar.judges.judge import Item, Judge
 from iar.pipeline.experiment.settings import Judging, read
 from iar.shipped import shipped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.protocol import Task
 
 HELP = """\
 Judge the answers of a run again, without generating: rewrites verdicts.jsonl and scores.csv.
@@ -52,6 +60,52 @@ cache=runs/cache, run=null (folder of calibrate). The same command again goes on
 In bash, Tab completes settings after: eval "$(python -m iar.judge -sc install=bash)"
 """
 _SETTING = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@-]*=")
+
+
+def judge(
+    answers: pd.DataFrame | Sequence[str],
+    prompts: Sequence[str] | None = None,
+    *,
+    by: str | Mapping[str, Any] = "rules",
+    task: Task = "vscbench",
+    cache: str | Path | None = "runs/cache",
+) -> pd.DataFrame:
+    """What kind of answer each is. The judge never learns which prompts are unsafe.
+
+    Args:
+        answers: From `iar.generate`, or a list.
+        prompts: Of a list: the question of each answer.
+        by: Name of an entry of conf/judge (``rules`` needs no network), or its content as a dict.
+        task: Whose labels: ``vscbench`` (refusal, warning, answer, irrelevant, complied), ``xstest``, ``dualbench``.
+        cache: Folder of the replies of a judge at an endpoint; None keeps none.
+
+    Returns:
+        Labels in the shape of the answers, of a list in a column ``label``; None where the judge failed, or there is no
+        answer.
+
+    Raises:
+        UserError: No such judge; another number of prompts than of answers.
+    """
+    import pandas as pd
+
+    from iar.judges import factory
+
+    if not isinstance(answers, pd.DataFrame):
+        if prompts is None or len(prompts) != len(answers):
+            count = "none" if prompts is None else len(prompts)
+            raise UserError(f"{len(answers)} answers need as many prompts (given: {count})")
+        answers = pd.DataFrame({"label": list(answers)}, index=pd.Index(list(prompts), name="prompt"))
+    rows, columns = answers.shape
+    places = [(i, j) for i in range(rows) for j in range(columns) if isinstance(answers.iat[i, j], str)]
+    items = [Item(task, str(answers.index[i]), answers.iat[i, j]) for i, j in places]
+    labels: list[list[str | None]] = [[None] * columns for _ in range(rows)]
+    for index, verdict in factory.judge_of(by, None if cache is None else Path(cache)).judge(items):
+        i, j = places[index]
+        labels[i][j] = verdict.label
+    return pd.DataFrame(labels, index=answers.index, columns=answers.columns, dtype=object)
+
+
+callable_as(judge)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,20 +1,112 @@
-"""``python -m iar.sweep layer=9,14,19,24``: every configuration on every benchmark, and the frontier."""
+"""``python -m iar.sweep layer=9,14,19,24``: every configuration on every benchmark, and the frontier.
+
+In Python `sweep`, which takes the same settings.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iar import cli
+from iar.callable_module import callable_as
 from iar.cli.tasks import Command, Done, SingleJob
+from iar.errors import UserError
 from iar.pipeline.experiment.settings import Scoring, read
+from iar.shipped import shipped
 
 if TYPE_CHECKING:
+    from iar.models.checkpoint import LoadedModel
     from iar.pipeline.evaluation.finished_run import FinishedRun
+    from iar.pipeline.results.run import Run
 
 
-def run(jobs: list[Scoring]) -> Done | None:
+def sweep(*settings: str, model: LoadedModel | str | Path | None = None, **named: Any) -> Run:
+    """Scores the baseline, every configuration and random controls on benchmarks; chooses a point on the validation
+    split and scores it again on the test split. The same settings again resume where they were interrupted.
+
+        iar.sweep(layer=[9, 14, 19, 24], strength=[1, 2], limit=24)
+        iar.sweep("data=folder", "data.root=DIR", model="DIR/model", layer=14, benchmark="xstest", run="runs/mine")
+
+    Args:
+        settings: As on the command line of ``python -m iar.sweep`` (`--help` lists them): ``data.root=DIR``,
+            ``recipe=paper``, ``scale=raw,sigma``.
+        model: From `iar.load`, a folder or hub id that it takes, or an entry of conf/model; None: the embedded one.
+        named: Settings without a dot in their names. A list makes a sweep of a setting (``strength=[1, 2]``; of layers
+            an inner list is added at once: ``layer=[9, [9, 14]]``), and says which of ``benchmark``.
+
+    Returns:
+        The run: ``run.scores``, ``run.frontier()``, ``run.recommended``; `iar.load_run` reads it again.
+
+    Raises:
+        UserError: What the command would say in one line.
+    """
+    from iar.models.checkpoint import LoadedModel
+    from iar.pipeline.results.run import load_run
+
+    loaded = model if isinstance(model, LoadedModel) else None
+    given = [*settings, *_model_settings(model), *(f"{name}={_value(name, value)}" for name, value in named.items())]
+    command = Command(partial(run, loaded=loaded, listed=False), partial(read, Scoring), single, gather)
+    folder = cli.call("sweep", command, given)
+    if folder is None:
+        raise UserError("no run was made (dry_run=true): leave dry_run out")
+    return load_run(folder)
+
+
+callable_as(sweep)
+
+
+def _model_settings(model: LoadedModel | str | Path | None) -> list[str]:
+    """The settings that name a model."""
+    if model is None:
+        return []
+    if isinstance(model, str) and (shipped("conf") / "model" / f"{model}.yaml").is_file():
+        return [f"model={model}"]
+    if isinstance(model, (str, Path)):
+        path = Path(model).expanduser()
+        name = path.resolve().name if path.exists() else str(model).rpartition("/")[2]
+        return [
+            "model=folder",
+            f"model.name={_quoted(name)}",
+            f"model.path={_quoted(str(path if path.exists() else model))}",
+        ]
+    name, place = model.id.rpartition("/")[2], str(model.folder or model.id)
+    return ["model=folder", f"model.name={_quoted(name)}", f"model.path={_quoted(place)}", f"model.dtype={model.dtype}"]
+
+
+def _value(name: str, value: Any) -> str:
+    """A value of Python as Hydra reads it; a list of an axis' values is a sweep of it."""
+    if not isinstance(value, (list, tuple)):
+        return _plain(value)
+    if name == "benchmark":
+        return _listed(value)
+    return ",".join(_listed(one) if isinstance(one, (list, tuple)) else _plain(one) for one in value)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return f"[{','.join(map(_plain, values))}]"
+
+
+def _plain(value: Any) -> str:
+    if value is None or isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def run(jobs: list[Scoring], loaded: LoadedModel | None = None, listed: bool = True) -> Done | None:
+    """One pass over all configurations of the jobs, and the chosen one again on the test split.
+
+    Args:
+        loaded: The jobs' model, where it is loaded already.
+        listed: Whether the files are printed.
+    """
     from iar.pipeline.evaluation import confirm, dry_run, pictures, score, single_job
     from iar.pipeline.evaluation.engines import answering
     from iar.pipeline.experiment import data
@@ -28,7 +120,7 @@ def run(jobs: list[Scoring]) -> Done | None:
     data.prepare(cfg.data)
     pictures.check(cfg, names)
     samples = data.load(cfg, names)
-    engine = answering(asked)
+    engine = answering(asked, loaded=loaded)
     folder = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
     found = score.score(folder, engine, cfg, samples, configurations)
     done = Done(found.path, single_job.objectives(found.scores, jobs))
@@ -38,7 +130,8 @@ def run(jobs: list[Scoring]) -> Done | None:
         samples = data.load(cfg, names)
         again = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
         files += _show(score.score(again, engine, cfg, samples, chosen), cfg)
-    print(*files, sep="\n")
+    if listed:
+        print(*files, sep="\n")
     return done
 
 

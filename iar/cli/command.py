@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,11 @@ from iar.terminal import log_file
 from iar.terminal.console import console
 
 _S = TypeVar("_S")
+FLAGS = (  # of Hydra's command line
+    *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r"),
+    *("--multirun", "-m", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--info", "-i"),
+    *("--experimental-rerun", *shell_completion.FLAGS),
+)
 RESULTS = "optimization_results.yaml"  # which points a sweeper that chooses them found best
 PLUGINS = {
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -44,34 +49,61 @@ def jobs(config: str, read: Callable[[DictConfig], _S]) -> list[_S]:
     return launch(config, Task(Command(lambda found: None, read), last=False)).jobs
 
 
-def launch(config: str, task: Task[_S]) -> Task[_S]:
+def launch(config: str, task: Task[_S], arguments: Sequence[str] | None = None) -> Task[_S]:
     """Has Hydra run the command line's jobs; the grids of a recipe are one sweep.
+
+    Args:
+        arguments: In place of the command line's.
 
     Returns:
         The task of the last grid, which holds what those before it left.
     """
-    shell_completion.answer(config)
-    given, last = sys.argv[1:], task.last
+    if arguments is None:
+        shell_completion.answer(config)
+    before, last = sys.argv[1:], task.last
+    given = before if arguments is None else list(arguments)
+    _check_flags(given, config)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and `reported` prints one line
     run = hydra.main(version_base="1.3", config_path=str(shipped("conf").resolve()), config_name=config)
     with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that Hydra insists on
         grids = _with_recipes(given)
-        for number, arguments in enumerate(grids, 1):
+        for number, grid in enumerate(grids, 1):
             task = Task(task.command, task, last and number == len(grids))
             task.__module__ = f"iar.{config}"  # Hydra names its jobs after it
-            folder, said = _folder(arguments, scratch)
+            folder, said = _folder(grid, scratch)
             GlobalHydra.instance().clear()
-            first = next((i for i, argument in enumerate(arguments) if _setting(argument)), len(arguments))
-            sys.argv[1:] = [*arguments[:first], *said, *arguments[first:]]  # argparse wants settings side by side
+            first = next((i for i, argument in enumerate(grid) if _setting(argument)), len(grid))
+            sys.argv[1:] = [*grid[:first], *said, *grid[first:]]  # argparse wants settings side by side
             try:
                 run(task)()
             finally:
-                sys.argv[1:] = arguments
+                sys.argv[1:] = grid if arguments is None else before
             task.jobs += [task.command.read(cfg) for cfg in task.composed]
             task.alone += [(task.command.read(cfg), place) for cfg, place in left(folder)]
             results = folder / RESULTS
             task.results = results.read_text(encoding="utf-8") if results.is_file() else None
     return task
+
+
+def _check_flags(given: Sequence[str], config: str) -> None:
+    """``--limit 8`` and ``--limit=8`` are told how settings are given here.
+
+    Raises:
+        UserError: An option that Hydra has not.
+    """
+    for place, argument in enumerate(given):
+        flag, _, value = argument.partition("=")
+        if not flag.startswith("-") or flag in FLAGS:
+            continue
+        behind = given[place + 1 : place + 2]
+        if not value and behind and not _setting(behind[0]) and not behind[0].startswith("-"):
+            argument, value = f"{argument} {behind[0]}", behind[0]
+        name, known = flag.lstrip("-").replace("-", "_"), _settings(config)
+        if name.partition(".")[0] not in known:
+            raise UserError(
+                f"{argument}: settings are KEY=VALUE, and none is called {name}: {did_you_mean(name, known)}"
+            )
+        raise UserError(f"{argument}: settings are KEY=VALUE, say {name}={value or 'VALUE'}")
 
 
 def _setting(argument: str) -> bool:
@@ -130,15 +162,27 @@ def reported(config: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _one_line(config: str | None) -> Iterator[None]:
+def settings_errors(config: str | None) -> Iterator[None]:
+    """What Hydra raises for a wrong setting, as one line.
+
+    Raises:
+        UserError: It names the setting.
+    """
     try:
         yield
+    except MissingConfigException as error:
+        raise UserError(_missing(error)) from error
+    except (ConfigCompositionException, OverrideParseException, OmegaConfBaseException, HydraException) as error:
+        raise UserError(_unknown_setting(error, config)) from error
+
+
+@contextmanager
+def _one_line(config: str | None) -> Iterator[None]:
+    try:
+        with settings_errors(config):
+            yield
     except (UserError, DataError) as error:
         fail(str(error))
-    except MissingConfigException as error:
-        fail(_missing(error))
-    except (ConfigCompositionException, OverrideParseException, OmegaConfBaseException, HydraException) as error:
-        fail(_unknown_setting(error, config))
     except PermissionError as error:
         fail(f"no permission to write {error.filename}: choose another place or change its permissions")
     except OSError as error:
@@ -170,17 +214,35 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
+def call(config: str, command: Command[_S], arguments: Sequence[str]) -> Path | None:
+    """Runs a command from Python, on the jobs of a command line; what is wrong is raised.
+
+    Returns:
+        The run folder, where the command makes one.
+
+    Raises:
+        UserError: A setting, or what the command raises.
+    """
+    with log_file.command([f"iar.{config}", *arguments]), settings_errors(config):
+        return _run(config, command, arguments)
+
+
 def main(config: str, command: Command[_S]) -> None:
     """Runs a command on the jobs of its command line."""
     with reported(config):
-        task = launch(config, Task(command))
-        if task.jobs and not task.called:  # no sweep: one job, which Hydra has only composed
-            command.run(task.jobs)
-        folder = task.done.folder if task.done else None
-        if task.alone and command.gather:
-            folder = command.gather(task.alone)
-        if folder and task.results:
-            (folder / RESULTS).write_text(task.results, encoding="utf-8")
+        _run(config, command)
+
+
+def _run(config: str, command: Command[_S], arguments: Sequence[str] | None = None) -> Path | None:
+    task = launch(config, Task(command), arguments)
+    if task.jobs and not task.called:  # no sweep: one job, which Hydra has only composed
+        command.run(task.jobs)
+    folder = task.done.folder if task.done else None
+    if task.alone and command.gather:
+        folder = command.gather(task.alone)
+    if folder and task.results:
+        (folder / RESULTS).write_text(task.results, encoding="utf-8")
+    return folder
 
 
 def _missing(error: MissingConfigException) -> str:

@@ -38,7 +38,7 @@ from iar.models.templates import IMAGE_TOKEN, TEMPLATES
 PACKAGE = "package:"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedModel:
     """A model ready to be asked: in eval mode, without gradients.
 
@@ -62,6 +62,10 @@ class LoadedModel:
     folder: Path | None = None
     stop: tuple[str, ...] = ()
     choices: Mapping[str, str | Path] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kind, size = type(self.model).__name__, self.decoder
+        return f"LoadedModel({self.id}: {kind}, {len(size)} layers of {size.hidden_size}, {self.dtype}, {self.device})"
 
     @property
     def tokenizer(self) -> Any:
@@ -121,7 +125,8 @@ def load(
     class in memory.
 
     Args:
-        path: Folder, hub id, GGUF file, or ``package:NAME`` for the folder of an installed Python package.
+        path: Folder, hub id, GGUF file, ``package:NAME`` for the folder of an installed Python package, or ``pocket``
+            for the model that ships with this one.
         revision: Commit, tag or branch of a hub model.
         trust_remote_code: Run Python code that lies in the checkpoint; without it such a model is refused.
         template: Conversation template of `iar.models.templates` instead of the processor's own.
@@ -139,6 +144,8 @@ def load(
     if template is not None and template not in TEMPLATES:
         raise UserError(f"unknown template {template!r}: {did_you_mean(template, TEMPLATES)} (null: the model's own)")
     place = placement(dtype, device, device_map, attention, quantization)
+    if path == "pocket":
+        path = POCKET
     if str(path).startswith(PACKAGE):
         path = source.installed(str(path).removeprefix(PACKAGE))
     if not sys.stderr.isatty():  # in a file or a pipe its bar is noise around an error's one line
@@ -241,7 +248,7 @@ def load_from(settings: ModelSettings) -> LoadedModel:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return load(
-        POCKET if settings.path == "pocket" else settings.path,
+        settings.path,
         dtype=settings.dtype,
         device=device,
         revision=settings.revision,

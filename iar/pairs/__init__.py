@@ -4,6 +4,6 @@ A *source* (`iar.pairs.sources`) turns a file into rows, a *strategy* (one modul
 """
 
 from iar.pairs.example import Example, copies, digest
-from iar.pairs.reading import STRATEGIES, read
+from iar.pairs.reading import STRATEGIES, given, read
 
-__all__ = ["STRATEGIES", "Example", "copies", "digest", "read"]
+__all__ = ["STRATEGIES", "Example", "copies", "digest", "given", "read"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from iar.errors import UserError, did_you_mean
 from iar.pairs import behaviour, multi_instruction, multi_modality, multi_response, sources
 from iar.pairs.example import Example, content, copies
+from iar.pairs.row import Row
 from iar.pairs.selection import Selection
 from iar.terminal.console import console
 
@@ -20,7 +22,34 @@ STRATEGIES = {
 }
 
 
-def read(settings: Mapping[str, Any]) -> list[Example]:
+def given(
+    pairs: str | Path | Sequence[Example | Mapping[str, Any]],
+    strategy: str = "multi_response",
+    limit: int | None = None,
+) -> list[Example]:
+    """The examples of pairs as a caller has them.
+
+    Args:
+        pairs: A file in the toolkit's own format (`iar.pairs.sources.manifest`), its lines as dicts (an ``id`` is given
+            to one that has none, images are relative to the working directory), or examples.
+        limit: The first N pairs; None for all.
+
+    Raises:
+        UserError: As `read`.
+    """
+    if isinstance(pairs, (str, Path)):
+        return read({"strategy": strategy, "path": Path(pairs), "limit": limit})
+    if pairs and all(isinstance(pair, Example) for pair in pairs):
+        kept = list(dict.fromkeys(example.pair for example in pairs if isinstance(example, Example)))[:limit]
+        return [example for example in pairs if isinstance(example, Example) and example.pair in kept]
+    rows = []
+    for index, item in enumerate(pairs):
+        content = {"id": str(index), **item} if isinstance(item, Mapping) else item
+        rows.append(sources.manifest.row(content, Path(), f"pairs[{index}]"))
+    return read({"strategy": strategy, "path": "pairs", "limit": limit}, rows)
+
+
+def read(settings: Mapping[str, Any], rows: Iterable[Row] | None = None) -> list[Example]:
     """The examples of a pair set, in the order of its file; all of them or an error.
 
     Args:
@@ -28,6 +57,7 @@ def read(settings: Mapping[str, Any]) -> list[Example]:
             ``limit`` (None; else the first N pairs, an unpaired example counting as one), ``leave_out`` and ``only``
             (`iar.pairs.selection`). Further keys are the source's own (``images``, ``cache``, ``subset``,
             ``category``).
+        rows: In place of those in the file ``path``, which then only names them.
 
     Raises:
         UserError: Unknown strategy or format; a file or an image is missing; a row is broken or does not fit the
@@ -39,7 +69,7 @@ def read(settings: Mapping[str, Any]) -> list[Example]:
         raise UserError(f"unknown pair strategy {strategy!r}: {did_you_mean(strategy, STRATEGIES)}")
     found: dict[str, list[Example]] = {}
     seen = set()
-    rows = sources.rows(settings)
+    rows = sources.rows(settings) if rows is None else rows
     for row in selection.rows(list(rows), str(settings["path"])) if selection else rows:
         if row.id in seen:
             raise UserError(f"{row.place}: id {row.id!r} appears twice; ids must be unique")

@@ -46,20 +46,39 @@ def frontier(
     """Draw the figure as PNG (300 dpi) and PDF, one column wide; the same points give the same bytes.
 
     Args:
-        points: As `iar.stats.frontier_points` returns them: configuration, method, prompting, place, variant, strength,
-            safety, helpfulness, each with _low and _high (the latter's may be missing), pareto; shares from 0 to 1.
-            Rows with NaN are left out, and so are few points far to the left of many: the legend counts them.
-        path_without_suffix: Where to write; the folder is made.
-        title: Above the figure.
-        recommended: Name of the configuration to point at.
-        hypervolumes: As `iar.stats.hypervolumes` returns them; None draws no strip.
-        labels: What the axes say, the one to the right first: `iar.stats.axes`.
+        path_without_suffix: Where to write; the folder is made. The others: as `figure` takes them.
 
     Returns:
         The files written: png, pdf.
 
     Raises:
-        UserError: No point has both scores, or the files cannot be written.
+        UserError: As `figure`; the files cannot be written.
+    """
+    drawn = figure(points, title, recommended, hypervolumes, labels)
+    with mpl.rc_context(STYLE):
+        return save(drawn, Path(path_without_suffix))
+
+
+def figure(
+    points: pd.DataFrame,
+    title: str = "",
+    recommended: str | None = None,
+    hypervolumes: pd.DataFrame | None = None,
+    labels: tuple[str, str] = LABELS,
+) -> Figure:
+    """The figure, one column wide.
+
+    Args:
+        points: As `iar.stats.frontier_points` returns them: configuration, method, prompting, place, variant, strength,
+            safety, helpfulness, each with _low and _high (the latter's may be missing), pareto; shares from 0 to 1.
+            Rows with NaN are left out, and so are few points far to the left of many: the legend counts them.
+        title: Above the figure.
+        recommended: Name of the configuration to point at.
+        hypervolumes: As `iar.stats.hypervolumes` returns them; None draws no strip.
+        labels: What the axes say, the one to the right first: `iar.stats.axes`.
+
+    Raises:
+        UserError: No point has both scores.
     """
     drawn = points.dropna(subset=["safety", "helpfulness"])
     if drawn.empty:
@@ -79,33 +98,33 @@ def frontier(
         areas = areas[areas["group"].isin(set(drawn["family"]))]
     below = 0.0 if areas is None or len(areas) < 2 else hypervolume.height(areas)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT + below), dpi=300, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+        made = Figure(figsize=(WIDTH, HEIGHT + below), dpi=300, layout="constrained")
+        canvas = FigureCanvasAgg(made)
         if below and areas is not None:
-            parts = figure.subfigures(2, 1, height_ratios=(HEIGHT, below), squeeze=False)  # each with its own margins
+            parts = made.subfigures(2, 1, height_ratios=(HEIGHT, below), squeeze=False)  # each with its own margins
             upper, lower = parts[:, 0]
             axes = upper.add_subplot()
             hypervolume.strip(lower.add_subplot(), areas, looks if _several(drawn) else _others(drawn))
         else:
-            axes = figure.add_subplot()
+            axes = made.add_subplot()
         handles = list(_draw(axes, drawn, looks))
         if far.any():
             least = math.floor(drawn["helpfulness"].min())
             handles.append(Line2D([], [], ls="", label=f"{far.sum()} points below {least} % not shown"))
         axes.set_xlabel(f"{labels[0]} (%)")
         axes.set_ylabel(f"safety: {labels[1]} (%)")
-        heading(figure, title)
+        heading(made, title)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, steps=[1, 2, 5, 10]))
         axes.grid(color="0.92", linewidth=0.5)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        legend_below(figure, handles)
+        legend_below(made, handles)
         canvas.draw()  # fixes the layout, so that labels can be placed in pixels
         write_strengths(
             axes, canvas, drawn, {name: look["color"] for name, look in _colours(drawn, looks)}, recommended
         )
-        return save(figure, Path(path_without_suffix))
+        return made
 
 
 def _far(points: pd.DataFrame) -> pd.Series:

@@ -143,7 +143,7 @@ def _header(arguments: list[str] | None, start: float) -> str:
 def _command_line() -> list[str]:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     name = spec.name.removesuffix(".__main__") if spec is not None else ""
-    if name.partition(".")[0] not in ("iar", "benchmark"):
+    if name.partition(".")[0] not in ("iar", "benchmark") or name == "iar":  # the command iar names another
         name = Path(sys.argv[0]).name
     return ["python", "-m", name, *sys.argv[1:]]
 

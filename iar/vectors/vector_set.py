@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -12,7 +13,7 @@ from iar.vectors.gates import Gates
 ROUNDING = 1e-6  # of the activations' mean norm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HeadVectors:
     """One revision vector an attention head, at the input of the attention output projection.
 
@@ -28,8 +29,12 @@ class HeadVectors:
     sigma: Tensor
     accuracy: Tensor
 
+    def __repr__(self) -> str:
+        layers, heads, width = self.vectors.shape
+        return f"HeadVectors({layers} layers x {heads} heads of {width})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class VectorSet:
     """One revision vector a layer, and one a head where they were captured.
 
@@ -53,6 +58,37 @@ class VectorSet:
     heads: HeadVectors | None = None
     header: dict[str, str] = field(default_factory=dict)
     gates: Gates | None = None
+
+    def __getitem__(self, layer: int) -> Tensor:
+        """(hidden,) the vector of a layer, counted from 0.
+
+        Raises:
+            IndexError: There is no such layer.
+        """
+        if not 0 <= layer < self.n_layers:
+            raise IndexError(f"layer {layer} is outside the model: its layers are 0 to {self.n_layers - 1}")
+        return self.vectors[layer]
+
+    def __len__(self) -> int:
+        return self.n_layers
+
+    def __repr__(self) -> str:
+        parts = [f"{self.n_layers} layers of {self.hidden_size}"]
+        parts += [f"{self.heads.vectors.shape[1]} heads a layer"] if self.heads else []
+        said = self.header
+        if "method" in said:
+            parts.append(f"{said.get('pairs')}-{said['method']}-{said.get('tokens')}, {said.get('n_pairs')} pairs")
+        return f"Vectors({', '.join([*parts, *(['gates'] if self.gates else [])])})"
+
+    def save(self, path: str | Path) -> None:
+        """Write the vector file (`iar.vectors.file`), which `iar.revise`, the commands and `iar.vectors.read` take.
+
+        Raises:
+            UserError: As `iar.vectors.write`.
+        """
+        from iar.vectors.file import write  # which reads and writes this class
+
+        write(path, self)
 
     @property
     def problem(self) -> str:

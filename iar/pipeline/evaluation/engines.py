@@ -19,11 +19,17 @@ from iar.revision.configuration import Configuration
 if TYPE_CHECKING:
     from iar.generation import RemoteEngine
     from iar.generation.worker_engine import RayEngine
+    from iar.models.checkpoint import LoadedModel
     from iar.remote.budget import Budget, Estimate
 
 
-def answering(plan: Plan, configurations: Sequence[Configuration] | None = None) -> Answering:
+def answering(
+    plan: Plan, configurations: Sequence[Configuration] | None = None, loaded: LoadedModel | None = None
+) -> Answering:
     """What answers the plan's samples under its configurations (or those given); vectors are made where missing.
+
+    Args:
+        loaded: The model that the settings name, where it is loaded already.
 
     Raises:
         UserError: The model cannot be loaded, its endpoint's settings are wrong, or it cannot do what a configuration
@@ -42,7 +48,7 @@ def answering(plan: Plan, configurations: Sequence[Configuration] | None = None)
     from iar.pipeline.experiment.plan import check
     from iar.pipeline.extraction import kl_strength, vector_files
 
-    loaded = models.load_from(cfg.model)
+    loaded = models.load_from(cfg.model) if loaded is None else loaded
     check(wanted, loaded)
     vectors = vector_files.ensure(cfg, loaded, wanted, plan.pairs)
     strengths = kl_strength.resolve(cfg, loaded, wanted, vectors)

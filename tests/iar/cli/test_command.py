@@ -190,3 +190,18 @@ def test_one_line_from_a_real_process(tmp_path):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: unknown model 'poket': did you mean 'pocket'?")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--limit", "8"], "--limit 8: settings are KEY=VALUE, say limit=8"),
+        (["--limit=8", "layer=2"], "--limit=8: settings are KEY=VALUE, say limit=8"),
+        (["--max-new-tokens", "8"], "none is called max_new_tokens: one of:"),
+        (["--dry-run"], "--dry-run: settings are KEY=VALUE, say dry_run=VALUE"),
+        (["--layr=9"], "none is called layr: did you mean 'layer'?"),
+    ],
+)
+def test_options_are_told_how_settings_are_given(given, said, command):
+    done = command("sweep", *given)
+    assert done.code == 2 and said in done.err and done.err.count("\n") == 1
