@@ -122,7 +122,8 @@ def test_labels_are_the_judges():
 
 
 def test_a_run_is_the_commands(tiny_run, small, command, tmp_path):
-    done = command("sweep", *small, "layer=2,[1,3]", "strength=2", "controls=1", f"run={tmp_path / 'other'}", "limit=4")
+    asked = ["layer=2,[1,3]", "strength=2", "controls=1", "benchmark=[vscbench,pope]"]
+    done = command("sweep", *small, *asked, f"run={tmp_path / 'other'}")
     assert done.code == 0, done.err
     for name in ("scores.csv", "test/scores.csv", "verdicts.jsonl"):
         ours, theirs = tiny_run.path / name, tmp_path / "other" / name

@@ -197,7 +197,7 @@ def test_one_line_from_a_real_process(tmp_path):
     [
         (["--limit", "8"], "--limit 8: settings are KEY=VALUE, say limit=8"),
         (["--limit=8", "layer=2"], "--limit=8: settings are KEY=VALUE, say limit=8"),
-        (["--max-new-tokens", "8"], "none is called max_new_tokens: one of:"),
+        (["--max-new-tokens", "8"], "none is called max_new_tokens: did you mean"),
         (["--dry-run"], "--dry-run: settings are KEY=VALUE, say dry_run=VALUE"),
         (["--layr=9"], "none is called layr: did you mean 'layer'?"),
     ],
