@@ -34,6 +34,7 @@ from iar.models.placement import placement
 from iar.models.pocket import WEIGHTS as POCKET
 from iar.models.processor import load_processor
 from iar.models.templates import IMAGE_TOKEN, TEMPLATES
+from iar.terminal.console import console
 
 PACKAGE = "package:"
 
@@ -247,7 +248,7 @@ def load_from(settings: ModelSettings) -> LoadedModel:
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return load(
+    loaded = load(
         settings.path,
         dtype=settings.dtype,
         device=device,
@@ -261,6 +262,9 @@ def load_from(settings: ModelSettings) -> LoadedModel:
         base=settings.base,
         gguf_file=settings.gguf,
     )
+    if settings.device == "auto" and loaded.device.type == "cpu":
+        console.print(f"model {settings.name}: no GPU was found: it runs on the CPU, in {loaded.dtype} (model.dtype)")
+    return loaded
 
 
 def _load_auto(

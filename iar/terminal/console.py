@@ -1,12 +1,14 @@
 """Where everything that is not a result goes: progress, tables, warnings, on standard error.
 
-In a file or a pipe there are no bars and no colours, and what is printed is also in the run's log
+In a file or a pipe there are no bars and no colours, but a line a minute, and what is printed is also in the run's log
 (`iar.terminal.log_file`).
 """
 
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +19,8 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -26,6 +30,7 @@ from rich.segment import Segment
 from benchmark.inert import visible
 from iar.terminal import log_file
 
+EVERY = 60.0  # seconds from one line to the next where there are no bars
 WIDTH = 140  # of a file or a pipe, which have none: tables must not be squeezed into 80
 
 
@@ -52,8 +57,74 @@ class Logged(Console):
 console = Logged(stderr=True, markup=False, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
 
 
+class Lines(Progress):
+    """Where nobody watches bars: a line a minute that says how far the work in hand is, and how long it will take."""
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self._ended = threading.Event()
+        self._since: dict[TaskID, tuple[float, float]] = {}  # when a task came to hand, and what was done by then
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        super().start()
+        if self._thread is None:
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._lines, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._ended.set()
+        self._thread = None
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self._in_hand()
+
+    def _in_hand(self) -> Task | None:
+        """The first task that is not done; when it came to hand is kept."""
+        task = next((task for task in self.tasks if not task.finished), None)
+        if task is not None:
+            self._since.setdefault(task.id, (time.monotonic(), task.completed))
+        return task
+
+    def _lines(self) -> None:
+        ended = self._ended
+        self._in_hand()
+        while not ended.wait(EVERY):
+            if (task := self._in_hand()) is not None:
+                self.console.print(self.line(task))
+
+    def line(self, task: Task) -> str:
+        """Done, all, rate and time left of a task, e.g. ``pope: 1,234 of 9,000 (14 %), 3.2 a second, 40 min left``."""
+        begun, before = self._since.get(task.id, (time.monotonic(), task.completed))
+        rate = (task.completed - before) / max(time.monotonic() - begun, 1e-9)
+        said = f"{task.description}: {task.completed:,.0f}"
+        if task.total:
+            said += f" of {task.total:,.0f} ({100 * task.completed / task.total:.0f} %)"
+        if rate <= 0:
+            return f"{said}, none in the last {duration(time.monotonic() - begun)}"
+        pace = f"{rate:.1f} a second" if rate >= 1 else f"{60 * rate:.1f} a minute"
+        return f"{said}, {pace}" + (f", {duration((task.total - task.completed) / rate)} left" if task.total else "")
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that it is told in.
+
+    >>> duration(40), duration(600), duration(7500), duration(200000)
+    ('40 s', '10 min', '2 h 5 min', '56 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes / 60:.0f} h"
+
+
 def bars(*columns: ProgressColumn, **options: Any) -> Progress:
-    """Bars with how many of how many, the time passed and the time left; nothing where nobody watches them.
+    """Bars with how many of how many, the time passed and the time left; where nobody watches them, a line a minute.
 
     Args:
         columns: Shown behind these.
@@ -68,5 +139,6 @@ def bars(*columns: ProgressColumn, **options: Any) -> Progress:
         TimeRemainingColumn(),
         *columns,
     )
-    options["disable"] = options.get("disable", False) or not console.is_terminal
-    return Progress(*shown, console=console, **options)
+    if console.is_terminal:
+        return Progress(*shown, console=console, **options)
+    return Lines(*shown, console=console, **(options | {"disable": True}))

@@ -18,6 +18,8 @@ from iar import vectors
 from iar.errors import UserError
 from tests.doc_commands import ROOT, blocks
 
+PAGE = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+
 
 def test_importing_it_loads_nothing_else():
     code = (
@@ -141,6 +143,24 @@ def test_a_run_is_the_commands(tiny_run, small, command, tmp_path):
     assert len(again.answers) == again.answers["configuration"].nunique() * again.answers["sample"].nunique()
 
 
+def test_results_for_scripts(tiny_run):
+    """results.json holds scores.csv, by name."""
+    found = json.loads((tiny_run.path / "results.json").read_text(encoding="utf-8"))
+    assert found["schema"] == "iar.results/1" and list(found["configurations"]) == tiny_run.configurations
+    assert found["recommended"] == tiny_run.recommended and found["split"] == "validation"
+    count = 0
+    for row in tiny_run.scores.to_dict("records"):
+        at = found["scores"][row["configuration"]][row["benchmark"]][row["category"]][row["metric"]]
+        assert (
+            at["value"] == pytest.approx(row["value"], abs=1e-6) if at["value"] is not None else pd.isna(row["value"])
+        )
+        assert (at["n"], at["n_scored"]) == (row["n"], row["n_scored"])
+        count += 1
+    assert count == len(tiny_run.scores) > 20
+    for key in found:
+        assert f"`{key}`" in PAGE
+
+
 def test_a_figure(tiny_run):
     figure = tiny_run.frontier()
     assert "SRA" in figure.axes[0].get_ylabel() and len(figure.axes[0].collections) > 1
@@ -160,7 +180,7 @@ def test_what_is_wrong_is_raised(tmp_path, monkeypatch):
 
 def test_the_page_runs_as_it_stands(pocket_data, tmp_path, monkeypatch, capsys):
     """docs/python.md: from nothing to a steered answer beside the unsteered one, in at most eight lines."""
-    (block,) = (block.text for block in blocks(ROOT / "docs/python.md") if block.language == "python")
+    block = next(block.text for block in blocks(ROOT / "docs/python.md") if block.language == "python")
     lines = [line for line in block.splitlines() if line]
     image = next((pocket_data / "test/vscbench/vscbench_image_centric_images").rglob("*.png"))
     code = block.replace("pairs.jsonl", str(pocket_data / "train/pairs.jsonl")).replace("image.png", str(image))

@@ -64,7 +64,7 @@ def run(finished, tmp_path) -> Path:
 def test_files(finished):
     run = finished / "run"
     names = {"definition.json", "prompts.jsonl", "generations.jsonl", "verdicts.jsonl", "scores.csv", *DRAWN}
-    names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock"}
+    names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock", "results.json"}
     assert {p.name for p in run.iterdir()} == names | {"configs"}
     assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
     generations = [json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines()]

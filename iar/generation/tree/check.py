@@ -32,6 +32,7 @@ from iar.models import chat
 from iar.models.checkpoint import LoadedModel
 from iar.revision.direction import Revision
 from iar.revision.gate import Gate
+from iar.terminal.console import console
 
 Mode = Literal["staged", "tree", "expanded", "plain"]
 Grow = Callable[..., Iterator[tuple[Place, list[int]]]]
@@ -72,6 +73,7 @@ def self_check(loaded: LoadedModel) -> Sharing:
     known = _known.setdefault(loaded.model, {})
     attention = str(getattr(loaded.model.config, "_attn_implementation", ""))
     if attention not in known:
+        console.print(f"model {loaded.id!r}: comparing shared computation with the plain path on a few prompts")
         known[attention] = compare(loaded, _requests(loaded))
     return known[attention]
 

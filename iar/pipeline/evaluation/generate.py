@@ -32,8 +32,10 @@ def ask(
 
     Args:
         apart: Each configuration by itself, so that the time of a batch is one method's. Else those whose answers may
-            be equally long share batches, which is faster, and their time is an even share.
+            be equally long share batches, which is faster, and their time is a share by their tokens.
     """
+    from iar.generation import RemoteEngine
+
     protocols = [(benchmark.protocol(name), loaded) for name, loaded in asked.items()]
     with run.log("generations") as log, closing(PromptLog(run, engine)) as given, bars() as progress:
         latest = {(r["benchmark"], r["sample"], r["configuration"]): r for r in log.read()}
@@ -59,7 +61,8 @@ def ask(
             }
             progress.update(tasks[name], completed=len(done))
             for length, group in groups:
-                for generation in _timed(run, name, engine.run(loaded.samples, group, length, done)):
+                together = not isinstance(engine, RemoteEngine)
+                for generation in _timed(run, name, engine.run(loaded.samples, group, length, done), together):
                     if generation.error:
                         failed.append((generation.sample.id, generation.error))
                     _write(log, name, generation, given.key(generation.sample, generation.configuration))
@@ -120,14 +123,20 @@ def _say_length(cfg: Scoring, protocol: Protocol) -> None:
         )
 
 
-def _timed(run: Run, name: str, generations: Iterator[Generation]) -> Iterator[Generation]:
-    """The same answers; what they took is added to timings.csv when they end, also by an error or an interruption."""
+def _timed(run: Run, name: str, generations: Iterator[Generation], together: bool) -> Iterator[Generation]:
+    """The same answers; what they took is added to timings.csv when they end, also by an error or an interruption.
+
+    Args:
+        together: Whether passes serve several configurations; an endpoint times each answer by itself.
+    """
     spent: dict[str, timings.Spent] = {}
     try:
         for generation in generations:
             yield generation
             spent.setdefault(generation.configuration.name, timings.Spent()).add(generation)
     finally:
+        if together:
+            timings.share(spent)
         timings.add(run.path, name, spent)
 
 

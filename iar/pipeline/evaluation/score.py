@@ -26,6 +26,7 @@ from iar.pipeline.evaluation import (
     noise_floor,
     outcomes,
     prompts,
+    results_file,
     unscored,
 )
 from iar.pipeline.evaluation.finished_run import FinishedRun, Record
@@ -155,6 +156,7 @@ def tabulate(run: Run, asked: Mapping[str, Loaded], configurations: Sequence[Con
     defined = run.definition.get("benchmarks", {})
     scores.insert(3, "data", scores["benchmark"].map({name: entry["data"] for name, entry in defined.items()}))
     csv_file.write(run.path / "scores.csv", scores)
+    results_file.write(found, scores)
     differences.write(run.path, outcomes, scores, configurations)
     return found
 

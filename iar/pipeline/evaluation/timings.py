@@ -1,6 +1,7 @@
 """timings.csv: what answers cost in seconds, apart from the records, which are the same bytes on any machine.
 
-A row a benchmark and configuration: answers that were timed, their seconds and their tokens. Resuming adds to it, so
+A row a benchmark and configuration: answers that were timed, their seconds and their tokens. Configurations that were
+asked together share the seconds of their pass by their tokens (`share`). Resuming adds to it, so
 the mean is over all that were timed; the answers of a command that was killed outright may be missing in it.
 """
 
@@ -33,6 +34,15 @@ class Spent:
             self.answers += 1
             self.seconds += generation.seconds
             self.tokens += generation.tokens
+
+
+def share(spent: Mapping[str, Spent]) -> None:
+    """Divides the seconds of configurations that were answered together by the tokens that they took, each answer's
+    closing one included: whichever answer of a pass comes first would have them all."""
+    seconds = sum(one.seconds for one in spent.values())
+    tokens = sum(one.tokens + one.answers for one in spent.values())
+    for one in spent.values():
+        one.seconds = seconds * (one.tokens + one.answers) / tokens if tokens else one.seconds
 
 
 def add(folder: Path, benchmark: str, spent: Mapping[str, Spent]) -> None:

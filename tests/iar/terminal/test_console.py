@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 
 import pytest
 from rich.table import Table
 
+from iar.terminal import console as module
 from iar.terminal.console import Logged
 
 HOSTILE = "name\x1b[31m\x1b]0;title\x07\x9b2J\u202e"
@@ -28,3 +31,36 @@ def test_escapes_in_messages_titles_cells_and_bars_are_shown(terminal: bool) -> 
     for sequence in ("\x1b]", "\x07", "\x9b", "\u202e"):
         assert sequence not in shown
     assert ("\x1b[1;31m" in shown) is terminal
+
+
+def test_where_nobody_watches_a_line_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.2)
+    with module.bars() as progress:
+        assert isinstance(progress, module.Lines)
+        first = progress.add_task("pope: 3 configurations", total=1000)
+        progress.add_task("scienceqa: 3 configurations", total=10)
+        progress.update(first, completed=400)  # answered before
+        for _ in range(6):
+            time.sleep(0.1)
+            progress.advance(first, 10)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert 2 <= len(lines) <= 4
+    pattern = r"pope: 3 configurations: 4\d\d of 1,000 \(4\d %\), \d+\.\d a (second|minute), \d+ (s|min) left"
+    assert all(re.fullmatch(pattern, line) for line in lines)
+    seconds = int(lines[-1].split()[-3])
+    assert 2 <= seconds <= 30  # 540 left at about 100 a second
+
+
+def test_work_that_stands_still_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.05)
+    with module.bars() as progress:
+        progress.add_task("activations", total=4)
+        time.sleep(0.2)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert lines and all(line == "activations: 0 of 4 (0 %), none in the last 0 s" for line in lines)
+
+
+def test_durations() -> None:
+    assert [module.duration(s) for s in (40, 600, 7500, 200000)] == ["40 s", "10 min", "2 h 5 min", "56 h"]

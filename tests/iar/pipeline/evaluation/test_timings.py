@@ -32,3 +32,11 @@ def test_a_damaged_file_holds_nothing(tmp_path):
     (tmp_path / "timings.csv").write_bytes(b"")
     timings.add(tmp_path, "pope", {"none": timings.Spent(1, 0.25, 2)})
     assert timings.read(tmp_path)["seconds"].tolist() == [0.25]
+
+
+def test_a_pass_is_shared_by_tokens():
+    """Configurations answered together: the first to come back had all seconds (fault E12)."""
+    spent = {"none": timings.Spent(2, 9.0, 8), "iar": timings.Spent(2, 1.0, 28)}
+    timings.share(spent)
+    assert {name: one.seconds for name, one in spent.items()} == {"none": 2.5, "iar": 7.5}  # 10 and 30 tokens with ends
+    timings.share({})
