@@ -15,6 +15,7 @@ from benchmark import vscbench
 from benchmark.sample import Sample
 from iar import cli
 from iar.errors import UserError
+from iar.records.text_file import replacing
 
 if TYPE_CHECKING:
     from iar.models.checkpoint import LoadedModel
@@ -62,8 +63,8 @@ def attacked(
                     wanted = targets(sample, pairs)
                     strength = {"epsilon": args.epsilon / 255, "steps": args.steps}
                     picture = perturb(loaded, sample.prompt, picture, wanted, revised=revised, **strength).picture
-                picture.save(folder / f"{file}.partial", "PNG")
-                (folder / f"{file}.partial").replace(folder / file)
+                with replacing(folder / file) as partial_file:
+                    picture.save(partial_file, "PNG")
             row = {"id": f"{way}/{sample.id}", "images": file.as_posix(), "text": sample.prompt, "label": "unsafe"}
             row |= {"category": way, "cluster": sample.cluster, "query": sample.query, "family": sample.family}
             lines.append(json.dumps(row))

@@ -24,7 +24,7 @@ from iar import records
 from iar.cli import shell_completion
 from iar.cli.tasks import Command, Task, left
 from iar.errors import UserError, did_you_mean
-from iar.records.log import FULL
+from iar.records.text_file import FULL
 from iar.shipped import shipped
 from iar.terminal import log_file
 from iar.terminal.console import console

@@ -31,6 +31,7 @@ from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
 from iar.pipeline.results.headlines import Column
 from iar.revision.configuration import Configuration
+from iar.stats.cells import MISSING, interval
 
 ASSETS = Path(__file__).parent / "assets"
 # One program in one scope: the files follow each other, each uses what stands before it.
@@ -146,10 +147,7 @@ def _rows(scores: pd.DataFrame, names: Sequence[str], columns: Sequence[Column])
 
 
 def _cell(row: Any) -> str:
-    if row is None or pd.isna(row[0]):
-        return "–"
-    value = f"{100 * row[0]:.1f}"
-    return value if pd.isna(row[1]) else f"{value} [{100 * row[1]:.1f}, {100 * row[2]:.1f}]"
+    return MISSING if row is None else interval(*row)
 
 
 def _second(folder: Path) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ MODES = {
     "figstep": "FigStep",
 }  # fmt: skip
 SCALES = tuple(scale for scale in get_args(methods.Scale) if scale != "raw")  # raw goes without saying
-LEVELS = (", layer level", ", head level")
 LONGEST = 28  # letters of a family's name beside a figure of 8.5 cm
 
 
@@ -54,16 +53,11 @@ def with_unit(variant: str, several: bool) -> str:
     return "-".join(filter(None, ("raw", variant))) if several and unit(variant) == "raw" else variant
 
 
-def family(method: str, place: str) -> str:
-    """The group of a configuration in hypervolume.csv, e.g. ``iar, layer level``; prompts alone are their own."""
-    if not place:
-        return method
-    return f"{method}{LEVELS['H' in place]}"
-
-
 def families(points: pd.DataFrame) -> list[str]:
     """(points,) family of each row of a frontier table."""
-    return [family(str(method), str(place)) for method, place in zip(points["method"], points["place"], strict=True)]
+    return [
+        methods.group(str(method), str(place)) for method, place in zip(points["method"], points["place"], strict=True)
+    ]
 
 
 def spoken(group: str, groups: Iterable[str]) -> str:

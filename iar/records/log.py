@@ -10,7 +10,6 @@ What is read is kept: reading again takes the lines that have come since, and al
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
@@ -22,10 +21,10 @@ from typing import Any, BinaryIO
 
 from benchmark.untrusted import parse_json
 from iar.errors import UserError
+from iar.records.text_file import FULL, replacing
 
 TAIL = 256  # bytes by which a file is known again
 CHUNK = 1000  # records that are written at once
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError: no room for more
 
 
 class Log:
@@ -93,11 +92,10 @@ class Log:
         self.close()
         if records == self.read():
             return
-        new = Log(self.path.with_suffix(".partial"))
-        new.path.unlink(missing_ok=True)
-        with new:
-            new.extend(records)
-        new.move(self.path)
+        with replacing(self.path) as partial:
+            partial.unlink(missing_ok=True)
+            with Log(partial) as new:
+                new.extend(records)
         with open(self.path, "rb") as file:
             self._kept = _Kept.whole(file, records)
 

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from benchmark.untrusted import parse_json
 from iar.errors import UserError
+from iar.records import text_file
 from iar.records.lock import lock
 from iar.records.log import Log
 
@@ -102,10 +103,7 @@ class Run:
 
 
 def _write(file: Path, definition: Mapping[str, Any]) -> None:
-    # Renamed into place, so a kill never leaves half a definition.
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(definition, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(file)
+    text_file.write(file, json.dumps(definition, indent=2, sort_keys=True) + "\n")
 
 
 def _read(file: Path) -> dict[str, Any]:

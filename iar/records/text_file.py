@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from iar.errors import UserError
-from iar.records.log import FULL
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError: no room for more
 
 
 def write(file: Path, text: str) -> Path:
@@ -22,14 +25,20 @@ def write(file: Path, text: str) -> Path:
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[Path]:
+def replacing(file: Path, shared: bool = False) -> Iterator[Path]:
     """A path to write to; where that was done without an error, it then takes the file's place.
+
+    Args:
+        shared: Other processes may write the same file at the same time: the path is this process's own, and the
+            file's folder is made.
 
     Raises:
         UserError: As `write`.
     """
-    partial = file.with_name(f"{file.name}.partial")
+    partial = file.with_name(f".{file.name}.{os.getpid()}" if shared else f"{file.name}.partial")
     try:
+        if shared:
+            file.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(file)
     except OSError as error:

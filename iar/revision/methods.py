@@ -206,6 +206,15 @@ def controls_of(name: str) -> tuple[Method, ...]:
     return tuple(row for row in METHODS.values() if name in row.controls)
 
 
+def group(family: str, place: str) -> str:
+    """Under what a configuration stands in hypervolume.csv and in the figures; prompts alone are their own.
+
+    >>> group("iar", "L14"), group("iar", "L14-H4"), group("cot", "")
+    ('iar, layer level', 'iar, head level', 'cot')
+    """
+    return f"{family}, {'head' if 'H' in place else 'layer'} level" if place else family
+
+
 def spoken(part: str) -> str:
     """One part of a method as figures and tables name it; ways of prompting are called what they are."""
     return METHODS[part].spoken if part in METHODS else part.replace("_", " ")

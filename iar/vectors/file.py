@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 from benchmark.untrusted import parse_json
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
+from iar.records.text_file import replacing
 from iar.vectors.gates import Gates
 from iar.vectors.header import FORMAT_VERSION, VOLATILE
 from iar.vectors.vector_set import HeadVectors, VectorSet
@@ -57,13 +57,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
     Raises:
         UserError: The place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(_sorted_header(save(tensors, header)))
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path, shared=True) as partial:
+        partial.write_bytes(_sorted_header(save(tensors, header)))
 
 
 def read(path: str | Path, loaded: LoadedModel | None = None) -> VectorSet:

@@ -21,6 +21,7 @@ from iar.pipeline.experiment import data
 from iar.pipeline.experiment.settings import Scoring, compose, read
 from iar.pipeline.extraction import vector_files
 from iar.revision.configuration import Configuration
+from iar.stats.cells import interval
 from iar.vectors import VectorSet
 
 LAYERS, STRENGTHS, SEEDS = (9, 14, 19, 24), (1.0, 1.5, 2.0, 2.5), range(1, 11)
@@ -68,7 +69,7 @@ class Figures:
 
     def text(self, metric: str, configuration: str = "none", where: str = "vscbench", category: str = "all") -> str:
         row = self.scores.loc[(configuration, where, category, metric)]
-        return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+        return interval(row["value"], row["low"], row["high"])
 
 
 def random_effect(found: Figures) -> tuple[float, float, float]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from iar.errors import UserError
 from iar.pairs.row import Row, Side
 from iar.pairs.sources.files import image_in, items_of
+from iar.records.text_file import replacing
 from iar.terminal.console import console
 
 _TEXTS = ("question", "chosen", "rejected")
@@ -85,11 +85,6 @@ def _image(value: Any, folders: list[Path], cache: Path, place: str) -> Path:
         return image_in(name, folders, place, _HINT)
     file = cache / f"{hashlib.sha256(content).hexdigest()[:32]}{Path(name or '').suffix}"
     if not file.exists():
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(f"{file.name}.{os.getpid()}")  # renamed into place: never half an image
+        with replacing(file, shared=True) as partial:
             partial.write_bytes(content)
-            partial.replace(file)
-        except OSError as error:
-            raise UserError(f"cannot write image {file}: {error.strerror or error} (pairs.cache=DIR)") from error
     return file

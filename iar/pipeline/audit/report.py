@@ -17,6 +17,7 @@ from iar.pipeline.evaluation import unscored
 from iar.pipeline.results import markup
 from iar.plots import audit as figures
 from iar.records import csv_file, text_file
+from iar.stats.cells import MISSING, interval, percent
 from iar.terminal.console import console
 
 DRAWN = {"calibration": figures.calibration, "categories": figures.categories, "transfer": figures.transfer}
@@ -88,7 +89,7 @@ def _categories(points: pd.DataFrame) -> str:
     for model, rows in points.groupby("model", sort=False):
         by = rows.set_index("category")
         cells = [
-            f"{_percent(by.at[c, 'SRA_s'])} / {_percent(by.at[c, 'SRA_u'])} {by.at[c, 'calibration']}" for c in shown
+            f"{percent(by.at[c, 'SRA_s'])} / {percent(by.at[c, 'SRA_u'])} {by.at[c, 'calibration']}" for c in shown
         ]
         lines.append([str(model), *(cell.strip() for cell in cells)])
     return markup.markdown(["model", *shown], lines)
@@ -97,8 +98,8 @@ def _categories(points: pd.DataFrame) -> str:
 def _spreads(table: pd.DataFrame) -> str:
     lines = []
     for row in table.to_dict("records"):
-        spread = f"{_percent(row['spread'])} [{_percent(row['low'])}, {_percent(row['high'])}]"
-        cells = [spread, _percent(row["chance"]), f"{row['p']:.3f}", row["lowest"] or "–", row["highest"] or "–"]
+        spread = interval(row["spread"], row["low"], row["high"])
+        cells = [spread, percent(row["chance"]), f"{row['p']:.3f}", row["lowest"] or "–", row["highest"] or "–"]
         lines.append([row["model"], row["metric"], *cells])
     return markup.markdown(["model", "score", "spread", "chance", "p", "lowest", "highest"], lines)
 
@@ -115,7 +116,7 @@ def _transfer(table: pd.DataFrame) -> list[str]:
             row = rows[rows["mode"] == mode].iloc[0]
             gain = row["difference"]
             ends = f"[{100 * row['difference_low']:+.1f}, {100 * row['difference_high']:+.1f}]"
-            cells.append(_percent(row["value"]) + ("" if math.isnan(gain) else f" ({100 * gain:+.1f} {ends})"))
+            cells.append(percent(row["value"]) + ("" if math.isnan(gain) else f" ({100 * gain:+.1f} {ends})"))
         lines.append([model, metric, *cells])
     shown = markup.markdown(["model", "score", *modes], lines)
     return [shown, f"{POOLED}: search, typography and concat together."] if POOLED in modes else [shown]
@@ -143,9 +144,7 @@ def _row(scores: pd.DataFrame, model: str, category: str, metric: str) -> pd.Ser
 
 def _interval(scores: pd.DataFrame, model: str, category: str, metric: str) -> str:
     row = _row(scores, model, category, metric)
-    if row is None or math.isnan(row["value"]):
-        return "–"
-    return f"{_percent(row['value'])} [{_percent(row['low'])}, {_percent(row['high'])}]"
+    return MISSING if row is None else interval(row["value"], row["low"], row["high"])
 
 
 def _scored(scores: pd.DataFrame, model: str) -> str:
@@ -159,10 +158,6 @@ def _scored(scores: pd.DataFrame, model: str) -> str:
 def _label(scores: pd.DataFrame, model: str, category: str) -> str:
     row = _row(scores, model, category, "SRA_u")
     return "" if row is None else str(row["calibration"])
-
-
-def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.1f}"
 
 
 def close(audit: Audit, files: Sequence[Path]) -> int:

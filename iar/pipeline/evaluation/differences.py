@@ -16,6 +16,7 @@ import pandas as pd
 
 from iar.pipeline.evaluation import noise_floor
 from iar.records import csv_file
+from iar.revision import methods
 from iar.revision.configuration import Configuration
 from iar.stats import differences, frontier_points, hypervolumes, resample
 from iar.stats.axes import axes_of
@@ -37,7 +38,7 @@ def write(
     if axes.safety.benchmark in set(scores["benchmark"]):
         draws = resample(outcomes)
         tables["frontier"] = frontier_points(scores, configurations, draws=draws)
-        tables["hypervolume"] = hypervolumes(draws, {c.name: _method(c) for c in configurations})
+        tables["hypervolume"] = hypervolumes(draws, {c.name: methods.group(c.family, c.place) for c in configurations})
     named = scores.drop_duplicates("benchmark").set_index("benchmark")["protocol"]
     tables["differences"].insert(2, "protocol", tables["differences"]["benchmark"].map(named))
     for name in tables.keys() - {"differences"}:  # safety and helpfulness together
@@ -53,9 +54,3 @@ def above_noise(table: pd.DataFrame, *floors: noise_floor.NoiseFloor | None) -> 
         if floor is not None:
             significant &= table["difference"].abs() > floor.of(table)
     return table.assign(significant=significant)
-
-
-def _method(configuration: Configuration) -> str:
-    if not configuration.steered:
-        return configuration.method
-    return f"{configuration.family}, {'head' if configuration.heads else 'layer'} level"

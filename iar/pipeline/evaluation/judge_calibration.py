@@ -29,6 +29,7 @@ from iar.pipeline.evaluation.finished_run import KEYS, FinishedRun
 from iar.pipeline.evaluation.judge import PASSING
 from iar.pipeline.evaluation.unscored import MANY
 from iar.records import Run, csv_file
+from iar.stats.cells import interval, percent
 from iar.stats.corrected import Corrected, Quality, effective, mean, rogan_gladen
 from iar.terminal import log_file
 from iar.terminal.console import console
@@ -197,9 +198,8 @@ def _corrected(found: pd.DataFrame, run: str) -> Table:
     )
     for row in found[found["category"] == ALL].to_dict("records"):
         numbers = [row[name] for name in CORRECTED[4:]]
-        shown = ["–" if math.isnan(number) else f"{100 * number:.1f}" for number in numbers]
-        value = "–" if shown[1] == "–" else f"{shown[1]} [{shown[2]}, {shown[3]}]"
-        table.add_row(row["configuration"], row["benchmark"], row["metric"], shown[0], value, *shown[4:])
+        shown = [percent(numbers[0]), interval(*numbers[1:4]), *map(percent, numbers[4:])]
+        table.add_row(row["configuration"], row["benchmark"], row["metric"], *shown)
     return table
 
 

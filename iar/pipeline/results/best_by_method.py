@@ -17,6 +17,7 @@ from iar.plots import hypervolume, wording
 from iar.records import csv_file, text_file
 from iar.revision.methods import BASELINE
 from iar.stats import recommend
+from iar.stats.cells import interval, percent
 
 STEM = "by_method"
 SCORES = {"SRA_s": "SRA_s", "SRA_u": "SRA_u", "SRA_a": "safety", "helpfulness": "helpfulness"}
@@ -80,13 +81,8 @@ def _cells(found: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in found.to_dict("records"):
         cells = [wording.spoken(row["method"], names), str(row["configurations"]), row["best"] or "–"]
-        cells += ["–" if math.isnan(row[name]) else f"{100 * row[name]:.1f}" for name in SCORES]
-        cells += [_interval(row, "", ""), _interval(row, "over_", "+")]
+        cells += [percent(row[name]) for name in SCORES]
+        cells.append(interval(row["hypervolume"], row["low"], row["high"]))
+        cells.append(interval(row["over_hypervolume"], row["over_low"], row["over_high"], "+"))
         rows.append(cells)
     return title, rows
-
-
-def _interval(row: dict[str, float], prefix: str, sign: str) -> str:
-    names = (f"{prefix}hypervolume", f"{prefix}low", f"{prefix}high")
-    value, low, high = (round(100 * row[name], 1) + 0.0 for name in names)  # no -0.0
-    return "–" if math.isnan(value) else f"{value:{sign}.1f} [{low:.1f}, {high:.1f}]"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from iar.revision.configuration import Configuration
 from iar.stats.axes import safety_of
+from iar.stats.cells import percent
 
 METRICS = ("SRA_u", "SRA_s")
 COLUMNS = ("configuration", "control", "seeds", "metric", "real", "random", "least", "most", "real_minus_random")
@@ -57,7 +58,9 @@ def cells(found: pd.DataFrame) -> list[tuple[str, ...]]:
             if row is None or pd.isna(row["real_minus_random"]):
                 shown += ["–", "–"]
                 continue
-            mean, least, most, rest = (_points(row[key]) for key in ("random", "least", "most", "real_minus_random"))
+            mean, least, most, rest = (
+                percent(row[key], "+") for key in ("random", "least", "most", "real_minus_random")
+            )
             shown += [f"{mean} ({least} to {most})" if seeds > 1 else mean, rest]
         lines.append(tuple(shown))
     return lines
@@ -72,7 +75,3 @@ def _controls(real: Configuration, configurations: Sequence[Configuration]) -> d
         if control and all(getattr(other, name) == getattr(real, name) for name in same):
             found.setdefault(other.steering, []).append(other.name)
     return found
-
-
-def _points(share: float) -> str:
-    return f"{round(100 * share, 1) + 0.0:+.1f}"  # no -0.0

@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from iar.pipeline.results.recommendation import SEED, Recommendation
+from iar.stats.cells import percent
 from iar.stats.selection import EDGE, GOAL, Draws, Limits, Selection
 from iar.terminal.console import console
 
@@ -75,7 +76,7 @@ def _by_method(found: Recommendation, titles: list[str]) -> Table:
 
 def _cells(draws: Draws, at: int) -> list[str]:
     return [
-        "–" if math.isnan(score) else f"{100 * score:.1f}" + (f" ({_points(score - base)})" if at else "")
+        percent(score) + (f" ({_points(score - base)})" if at and not math.isnan(score) else "")
         for score, base in zip(draws.estimate[at], draws.estimate[0], strict=True)
     ]
 
@@ -221,8 +222,8 @@ def _plain(value: float) -> float | None:
 
 
 def _points(difference: float) -> str:
-    return "–" if math.isnan(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}"  # no -0.0
+    return percent(difference, "+")
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{percent(share, digits=0)} %"

@@ -16,6 +16,7 @@ from iar.errors import UserError, did_you_mean
 from iar.pipeline.evaluation import outcomes
 from iar.pipeline.evaluation.finished_run import FinishedRun, Place, Record
 from iar.revision.configuration import Configuration
+from iar.stats.cells import percent
 
 _LINES = ("\n", "\t")
 
@@ -136,7 +137,7 @@ def _rows(run: FinishedRun, at: Place, sample: Sample, verdict: Record | None) -
 def _score(row: pd.Series) -> str:
     if pd.isna(row["value"]):
         return "no value"
-    value, low, high = (f"{100 * row[name]:.1f}" for name in ("value", "low", "high"))
+    value, low, high = (percent(row[name]) for name in ("value", "low", "high"))
     counted = f", {row['n_scored']:,.0f} of {row['n']:,.0f} scored" if {"n", "n_scored"} <= set(row.index) else ""
     return f"{value} % [{low}, {high}]{counted}"
 

@@ -25,6 +25,7 @@ from iar.records import csv_file, text_file
 from iar.revision.configuration import Configuration
 from iar.revision.methods import BASELINE
 from iar.stats import differences, summarise
+from iar.stats.cells import interval, percent
 
 UNSAFE, SAFE = "SRA_u", "SRA_s"
 OTHER = "other"  # none of the groups
@@ -202,9 +203,14 @@ def markdown(found: Stress, examples: int = 0) -> str:
     rows = []
     for row in found.table.to_dict("records"):
         name = row["configuration"] + (" *" if row["unseen"] else "")
-        cells = [row["group"], name, *(_percent(row[key]) for key in ("fires_safe", "fires_unsafe", "irrelevant"))]
-        cells += [_interval(row, metric) for metric in (SAFE, UNSAFE)]
-        rows.append(cells + [_interval(row, metric, "+") for metric in ("base", "seen")])
+        cells = [
+            row["group"],
+            name,
+            *(percent(row[key], digits=0) for key in ("fires_safe", "fires_unsafe", "irrelevant")),
+        ]
+        for metric, sign in ((SAFE, ""), (UNSAFE, ""), ("base", "+"), ("seen", "+")):
+            cells.append(interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], sign))
+        rows.append(cells)
     text = f"{markup.markdown(_TITLE, rows)}\n\n{NOTE}\n"
     if not examples:
         return text
@@ -236,12 +242,3 @@ def write(folder: Path, by: str, text: str, found: Stress) -> list[Path]:
         files.append(folder / name)
         text_file.write(files[-1], content)
     return files
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.0f}"
-
-
-def _interval(row: Mapping[str, float], name: str, sign: str = "") -> str:
-    value, low, high = (round(100 * row[f"{name}{end}"], 1) + 0.0 for end in ("", "_low", "_high"))  # no -0.0
-    return "–" if math.isnan(value) else f"{value:{sign}.1f} [{low:.1f}, {high:.1f}]"

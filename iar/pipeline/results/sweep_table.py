@@ -16,6 +16,7 @@ from iar.pipeline.results import markup, random_controls
 from iar.pipeline.results.headlines import NO_SCORES, Column, Place, columns
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend
+from iar.stats.cells import percent
 from iar.terminal.console import console
 
 MARKS = "percent; ± half the 95 % interval"
@@ -195,12 +196,12 @@ def recommended(points: pd.DataFrame, split: str) -> str | None:
 def _interval(row: pd.DataFrame, place: Place) -> str:
     value = _cell(row, place).partition(" ")[0]
     if len(row) > 1:
-        return f"{value} ({100 * row['value'].min():.1f} to {100 * row['value'].max():.1f})"
+        return f"{value} ({percent(row['value'].min())} to {percent(row['value'].max())})"
     if row["low"].isna().all():  # as when there is no row: a run may be older than a score
         return value
     kinds = ("low", "high"), ("family_low", "family_high")
-    ends = [[100 * float(row[end].iloc[0]) for end in kind] for kind in kinds if kind[0] in row]
-    return " ".join([value, *(f"[{low:.1f}, {high:.1f}]" for low, high in ends if not math.isnan(low))])
+    ends = [[float(row[end].iloc[0]) for end in kind] for kind in kinds if kind[0] in row]
+    return " ".join([value, *(f"[{percent(low)}, {percent(high)}]" for low, high in ends if not math.isnan(low))])
 
 
 def _rows(configurations: Sequence[Configuration]) -> list[tuple[str, list[str]]]:
