@@ -23,7 +23,7 @@ _OBJECT = re.compile(r" at 0x[0-9a-f]+")
 _KEPT = ("text/plain", "text/html", "image/png")  # of an output
 
 
-def execute(path: Path, folder: Path, seconds: int = 300) -> Any:
+def execute(path: Path, folder: Path, seconds: int = 1800) -> Any:
     """The notebook with fresh outputs, executed from an empty folder as somebody would who has just cloned the project.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ def test_there_are_three():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_says_what_it_says(path: Path, tmp_path: Path):
     committed: Any = nbformat.read(path, as_version=4)
-    begun = time.monotonic()
     found = execute(path, tmp_path)
-    assert time.monotonic() - begun < 300
     assert texts(found) == texts(committed)
     assert sum(map(len, texts(committed))) >= 4
     # Written into a temporary folder of its own, not into the folder it was opened in.

@@ -187,7 +187,7 @@ def test_command(command: str, place: Path, here: Path):
     if found is None:
         assert HOW[command] == MAKE
         told = subprocess.run(
-            ["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, timeout=20
+            ["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, timeout=600
         )
         target = {"make sweep": f"-m iar.sweep {GRID}", "make real DATA=DIR": "-m iar.sweep model=smollm2"}
         wanted = target.get(command, "-m pytest")

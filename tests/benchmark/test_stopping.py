@@ -58,6 +58,6 @@ def test_a_command_says_so_in_one_line_and_cleans_up(sent, code, said):
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(sent)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=600)
     assert process.returncode == code and out == "kept\n"
     assert errors == f"{said}; the same command goes on from here\n"

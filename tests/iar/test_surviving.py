@@ -47,7 +47,7 @@ def sweep(tmp_path_factory, tiny_folder, pocket_data, tiny_vectors) -> Iterator[
 
     yield run
     warm.stdin.close()
-    warm.wait(30)
+    warm.wait(600)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def finished(tmp_path_factory, tiny_folder, pocket_data) -> Path:
         env=os.environ | {"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["run/scores.csv", *(f"run/{name}" for name in DRAWN)]

@@ -83,7 +83,7 @@ def test_submitit_on_this_machine_makes_the_same_run(one, tmp_path):
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     for name in TABLES:

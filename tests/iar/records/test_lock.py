@@ -57,11 +57,11 @@ def test_a_second_process_is_refused_until_the_first_dies(tmp_path):
         with pytest.raises(UserError, match=r"another process works in .*: wait for it, or take another folder"):
             Run.open(tmp_path, {})
         with another(tmp_path) as second:
-            _, error = second.communicate(timeout=30)
+            _, error = second.communicate(timeout=600)
             assert second.returncode == 1 and error.startswith("another process works in") and error.count("\n") == 1
         Run.at(tmp_path)  # reading needs no lock
         os.kill(first.pid, signal.SIGKILL)
-        assert first.wait(30) == -signal.SIGKILL
+        assert first.wait(600) == -signal.SIGKILL
         assert Run.open(tmp_path, {}).resumed
 
 
@@ -72,7 +72,7 @@ def test_one_process_may_open_a_run_again_and_gives_it_free_with_its_last_object
     del first
     gc.collect()
     with another(tmp_path) as process:
-        assert process.wait(30) == 1  # the second still holds it
+        assert process.wait(600) == 1  # the second still holds it
     del second
     gc.collect()
     (tmp_path / "definition.json").unlink()

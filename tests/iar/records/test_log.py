@@ -136,7 +136,7 @@ def test_several_processes_lose_no_line_of_each_other(tmp_path):
 
 def test_a_file_is_rewritten_in_one_move(tmp_path):
     log = Log(tmp_path / "x.jsonl")
-    (tmp_path / "x.partial").write_text('{"left": "by a kill"}\n')
+    (tmp_path / "x.jsonl.partial").write_text('{"left": "by a kill"}\n')
     log.append({"a": 1})
     log.append({"a": 2})
     log.rewrite([{"a": 2}, {"a": 1}])

@@ -37,7 +37,7 @@ def test_it_works_on_while_the_reader_is_busy() -> None:
         done.set()
 
     reading = stream(produce)
-    assert next(reading) == 0 and done.wait(5)
+    assert next(reading) == 0 and done.wait(600)
     assert list(reading) == [1] and not threads()
 
 

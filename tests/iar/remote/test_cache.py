@@ -118,7 +118,7 @@ def test_processes_do_not_break_each_other_s_lines(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(n)]) for n in range(3)]
 
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(600) for writer in writers] == [0, 0, 0]
 
     keys = [json.loads(line)["key"] for line in path.read_text().splitlines()]
     assert sorted(keys) == sorted(f"{writer}-{n}" for writer in range(3) for n in range(100))

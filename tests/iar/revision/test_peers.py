@@ -63,7 +63,7 @@ def found(
     )
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("run_peers.py")), str(folder)],
-        capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": str(peers_folder)},
+        capture_output=True, text=True, timeout=600, env=os.environ | {"PYTHONPATH": str(peers_folder)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -149,12 +149,12 @@ def test_a_bar_with_the_time_left_on_a_terminal():
     pty = pytest.importorskip("pty")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "120"}
     reader, terminal = pty.openpty()
-    done = subprocess.run([sys.executable, "-c", _BAR], stdout=terminal, stderr=terminal, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", _BAR], stdout=terminal, stderr=terminal, env=environment, timeout=600)
     os.close(terminal)
     shown = os.read(reader, 100_000).decode()
     os.close(reader)
     assert done.returncode == 0 and "2/2" in shown and "left" in shown and "\x1b[" in shown
-    done = subprocess.run([sys.executable, "-c", _BAR], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", _BAR], capture_output=True, text=True, env=environment, timeout=600)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "between\n")
 
 
