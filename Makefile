@@ -58,7 +58,7 @@ test: export OMP_NUM_THREADS ?= 1
 test: setup
 	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# All but what is slow by nature: every model family, workers of Ray, the browser, notebooks, other libraries.
+# All but what is slow: model families, workers of Ray, the browser, notebooks, long commands (SLOW in tests/conftest.py).
 quick: export OMP_NUM_THREADS ?= 1
 quick: setup
 	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)

@@ -20,8 +20,27 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Slow as a whole, beside the files that say so themselves: families, many commands one after the other, measurements.
+SLOW = tuple(
+    f"tests/{name}"
+    for name in (
+        "benchmark/speed/", "benchmark/test_published_answers.py", "hostile/",
+        "iar/generation/test_few_shot_families.py",
+        "iar/generation/tree/test_families.py", "iar/generation/tree/test_sweep.py", "iar/models/pocket/",
+        "iar/models/test_original_internvl.py", "iar/models/test_processor.py", "iar/models/test_whole.py",
+        "iar/pipeline/audit/", "iar/remote/test_client_interrupted.py", "iar/revision/test_compile.py",
+        "iar/test_analyze.py", "iar/test_audit.py", "iar/test_changed.py", "iar/test_collect.py", "iar/test_report.py",
+        "iar/test_text_sweep.py", "test_extending.py", "test_formats.py", "test_readme.py",
+    )
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first: with two processes, what comes last should be short."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

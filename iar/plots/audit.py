@@ -69,7 +69,7 @@ def calibration(points: pd.DataFrame, stem: str | Path, title: str = "") -> list
         axes.set_xlabel(f"{AXES['SRA_u']} (%)")
         axes.set_ylabel(f"{AXES['SRA_s']} (%)")
         heading(figure, title)
-        canvas.draw()  # fixes the layout, so that names can be placed in pixels
+        figure.draw_without_rendering()  # fixes the layout, so that names can be placed in pixels
         rows = drawn.to_dict("records")
         names = [(str(r["model"]), r["SRA_u"], r["SRA_s"], _darker(look[r["model"]]["color"])) for r in rows]
         lines = [(r["SRA_u_low"], r["SRA_s"], r["SRA_u_high"], r["SRA_s"]) for r in rows]

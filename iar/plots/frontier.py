@@ -120,7 +120,7 @@ def figure(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         legend_below(made, handles)
-        canvas.draw()  # fixes the layout, so that labels can be placed in pixels
+        made.draw_without_rendering()  # fixes the layout, so that labels can be placed in pixels
         write_strengths(
             axes, canvas, drawn, {name: look["color"] for name, look in _colours(drawn, looks)}, recommended
         )

@@ -81,7 +81,7 @@ def heat_maps(table: pd.DataFrame, stem: Path, title: str = "", across: str = "s
         bar.ax.xaxis.set_minor_locator(NullLocator())
         bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0"))
         heading(figure, title)
-        canvas.draw()  # fixes the layout: how wide a cell is
+        figure.draw_without_rendering()  # fixes the layout: how wide a cell is
         _part(titles, canvas.get_renderer())
         _thin_ticks(list(grid.flat[: len(panels)]), canvas.get_renderer(), strengths)
         for axes, panel in zip(grid.flat, panels, strict=False):

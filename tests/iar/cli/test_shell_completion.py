@@ -67,6 +67,12 @@ def test_completion_in_bash(line, found, monkeypatch, capsys, tmp_path):
     """
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     done = subprocess.run(
-        ["bash", "-c", script], input=install, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=600
+        ["bash", "-c", script],
+        input=install,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=600,
     )
     assert (done.stdout.split(), done.stderr) == (found, "")
