@@ -64,6 +64,7 @@ HOW = {
     "python -m iar.report RUN_DIR": REAL,
     "python -m iar.report RUN_DIR OTHER_RUN_DIR": HELP,
     "python -m iar.report RUN_DIR --sample ID": HELP,
+    "python -m iar.export gguf FILE --layers 14 --positions all --out vector.gguf": HELP,
     "python -m iar.models.convert SRC DST": HELP,
     "python -m benchmark.speed": REAL,
     "python -m benchmark ls": REAL,

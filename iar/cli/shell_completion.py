@@ -18,7 +18,7 @@ FLAGS = ("-sc", "--shell-completion")
 SETTINGS = ("iar.analyze", "iar.audit", "iar.collect", "iar.evaluate", "iar.extract", "iar.judge", "iar.sweep")
 OTHERS = (
     "benchmark", "benchmark.pocket", "benchmark.pocket.perturbed", "benchmark.render", "benchmark.speed",
-    "benchmark.speed.cost", "iar.judges.tuning", "iar.models.convert", "iar.models.pocket.card",
+    "benchmark.speed.cost", "iar.export", "iar.judges.tuning", "iar.models.convert", "iar.models.pocket.card",
     "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.pgd", "iar.recommend", "iar.report", "iar.stress",
     "iar.vectors",
 )  # fmt: skip

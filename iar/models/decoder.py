@@ -156,7 +156,7 @@ def _attention_end(block: nn.Module, hidden_size: int) -> tuple[nn.Module, nn.Mo
             ends = [
                 module
                 for inner, module in _linears(attention)
-                if _widths(module)[1] == hidden_size and not _INPUT.match(inner)
+                if widths(module)[1] == hidden_size and not _INPUT.match(inner)
             ]
             if ends:
                 return attention, ends[-1]
@@ -166,13 +166,13 @@ def _attention_end(block: nn.Module, hidden_size: int) -> tuple[nn.Module, nn.Mo
 def _linears(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Linear modules with their own names; what is inside one (an adapter's base layer) belongs to it."""
     for name, child in module.named_children():
-        if _widths(child) != (0, 0):
+        if widths(child) != (0, 0):
             yield name, child
         else:
             yield from _linears(child)
 
 
-def _widths(module: nn.Module) -> tuple[int, int]:
+def widths(module: nn.Module) -> tuple[int, int]:
     """(in, out) of a linear module, quantised, adapted or transposed (GPT-2's Conv1D); (0, 0) for any other."""
     for names in (("in_features", "out_features"), ("nx", "nf")):
         if all(isinstance(getattr(module, name, None), int) for name in names):
@@ -186,27 +186,27 @@ def _heads(config: Any, ends: list[tuple[nn.Module, nn.Module]]) -> tuple[int, i
     Raises:
         LookupError: They cannot be told apart, and why.
     """
-    widths = sorted({_widths(projection)[0] for _, projection in ends})
-    if not widths:
+    found = sorted({widths(projection)[0] for _, projection in ends})
+    if not found:
         raise LookupError(f"no attention ends in a linear module that gives {config.hidden_size} values")
-    if len(widths) > 1:
-        raise LookupError(f"the attention output projections differ in width: {', '.join(map(str, widths))}")
+    if len(found) > 1:
+        raise LookupError(f"the attention output projections differ in width: {', '.join(map(str, found))}")
     try:
         heads = config.num_attention_heads
     except (AttributeError, RuntimeError):  # RuntimeError: the config says that it differs from block to block
         heads = None
-    if not isinstance(heads, int) or heads < 1 or widths[0] % heads:
+    if not isinstance(heads, int) or heads < 1 or found[0] % heads:
         raise LookupError(
-            f"the attention output projections take {widths[0]} values, which do not divide into the "
+            f"the attention output projections take {found[0]} values, which do not divide into the "
             f"num_attention_heads = {heads} of {type(config).__name__}"
         )
-    size = widths[0] // heads
+    size = found[0] // heads
     for attention, _ in ends:
         # A projection in two steps, or an attention with a head count of its own, would be cut at the wrong places.
         own = {value for name in ("v_head_dim", "head_dim") if (value := getattr(attention, name, None)) is not None}
         if own and size not in own:
             raise LookupError(
-                f"the attention output projections take {widths[0]} values for {heads} heads, but "
+                f"the attention output projections take {found[0]} values for {heads} heads, but "
                 f"{type(attention).__name__} says that a head has {' or '.join(map(str, sorted(own)))}"
             )
     return heads, size

@@ -44,11 +44,14 @@ def load_processor(source: str, **options: Any) -> Any:
 
 
 def save_processor(processor: Any, folder: Path) -> None:
-    """``save_pretrained``, also for a processor that has None for its video processor.
+    """``save_pretrained``, also for a processor that has None for its video processor, and for a tokenizer alone.
 
     Where torchvision is installed transformers then asks for one, so the folder gets the family's, with the sizes and
     colours of its images.
     """
+    if isinstance(processor, PreTrainedTokenizerBase):
+        processor.save_pretrained(folder)  # a plain text model's tokenizer
+        return
     kept = [name for name in processor.get_attributes() if getattr(processor, name) is not None]
     lacks_video = kept != processor.get_attributes()
     processor.get_attributes = lambda: kept
