@@ -64,7 +64,7 @@ def _compose_once(loader: ConfigLoader) -> None:
     """Hydra's own sweeper composes every job to see that it can, and again to launch it, each from all its YAML files.
 
     Here the second time is saved, and jobs that differ in values alone (``layer=9``, not ``model=llava``) share one
-    composition: the values are set in a copy of it.
+    composition, the sweep's own where that chooses the same files: the values are set in a copy of it.
     """
     compose = loader.load_sweep_config
     made, shared = dict[tuple[str, ...], DictConfig](), dict[tuple[str, ...], DictConfig]()
@@ -75,12 +75,17 @@ def _compose_once(loader: ConfigLoader) -> None:
         changes = override.type is OverrideType.CHANGE and override.package is None
         return changes and not override.is_hydra_override() and not options(override.key_or_group)
 
-    def settings(master: DictConfig, job: Sequence[str]) -> DictConfig:
+    def parse(job: Sequence[str]) -> tuple[list[Override], list[Override], tuple[str, ...]]:
+        """All overrides, the values among them, and what is none."""
         parsed = OverridesParser.create().parse_overrides(list(job))
         values = [override for override in parsed if is_value(override)]
-        groups = tuple(override.input_line or "" for override in parsed if override not in values)
+        return parsed, values, tuple(override.input_line or "" for override in parsed if override not in values)
+
+    def settings(master: DictConfig, job: Sequence[str]) -> DictConfig:
+        parsed, values, groups = parse(job)
         if groups not in shared:
-            shared[groups] = compose(master, list(groups))
+            same = groups == parse(master.hydra.overrides.task)[2]
+            shared[groups] = master if same else compose(master, list(groups))
         cfg = copy.deepcopy(shared[groups])
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         task = [override for override in parsed if not override.is_hydra_override()]

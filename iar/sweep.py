@@ -155,7 +155,7 @@ def _show(run: FinishedRun, cfg: Scoring) -> list[Path]:
 
     sweep_table.show(run.scores, run.configurations, _title(cfg), run.split, run.path)
     method_table.refresh(run)
-    return [run.path / "scores.csv", *figures.draw(run, cfg.model.name)]
+    return [run.path / "scores.csv", *figures.draw(run, cfg.model.name, cfg.figures)]
 
 
 def _title(cfg: Scoring) -> str:

@@ -128,7 +128,10 @@ def test_a_benchmark_with_its_own_counting(colours: None, here: Path, small: lis
     assert table[(table["metric"] == "accuracy") & (table["category"] == "all")]["value"].tolist() == [0.5]
     search = f"hydra.searchpath=[file://{here / 'conf'}]"
     asked = ["benchmark=colours", "data=folder", "data.root=DIR", "split=test", "run=r", search]
-    done = run("iar.sweep", [*asked, "method=iar", "layer=2", "strength=1", "controls=0", "confirm=false", *small])
+    done = run(
+        "iar.sweep",
+        [*asked, "method=iar", "layer=2", "strength=1", "controls=0", "confirm=false", "figures=false", *small],
+    )
     assert done.code == 0, done.said
     finished = FinishedRun.scored(here / "r")
     assert set(finished.scores["protocol"]) == {"colours@1"} and "accuracy" in set(finished.scores["metric"])
@@ -159,7 +162,7 @@ def test_a_vector_of_ones_own(extracted: Path):
     along = made.vectors @ torch.nn.functional.normalize(given.vectors.mean(dim=0), dim=0)
     assert along.abs().max() < 1e-3 * given.vectors.norm(dim=1).max() and vectors.digest(made) != vectors.digest(given)
     arguments = told("python -m iar.sweep vectors=runs/vectors/own")
-    few = ["benchmark=vscbench", "limit=4", "controls=0", "confirm=false", "model.max_new_tokens=6"]
+    few = ["benchmark=vscbench", "limit=4", "controls=0", "confirm=false", "figures=false", "model.max_new_tokens=6"]
     done = run("iar.sweep", [*arguments, *few, "run=r"])
     assert done.code == 0, done.said
     definition = json.loads((extracted / "r/definition.json").read_text())
@@ -212,7 +215,7 @@ def test_a_method_of_ones_own_shares_exactly(same_length: None, tiny: LoadedMode
 
 
 def test_a_method_of_ones_own_in_commands_and_tables(same_length: None, extracted: Path):
-    few = ["limit=4", "controls=1", "confirm=false", "model.max_new_tokens=6"]
+    few = ["limit=4", "controls=1", "confirm=false", "figures=false", "model.max_new_tokens=6"]
     done = run("iar.sweep", [*told("python -m iar.sweep method=iar,same_length"), *few, "pairs.limit=6", "run=r"])
     assert done.code == 0, done.said
     frontier = pd.read_csv(extracted / "r/frontier.csv", keep_default_na=False)
@@ -240,7 +243,8 @@ def test_a_model_under_a_name_of_its_own(extracted: Path, tiny_folder: Path):
     (extracted / "MINE/model").mkdir(parents=True)
     shutil.copytree(tiny_folder, extracted / "weights")
     (extracted / "MINE/model/mine.yaml").write_text(text.replace("/models/mine", "weights"), encoding="utf-8")
-    few = ["benchmark=vscbench", "limit=4", "controls=0", "confirm=false", "model.max_new_tokens=6", "model.device=cpu"]
+    few = ["benchmark=vscbench", "limit=4", "controls=0", "confirm=false", "figures=false", "model.max_new_tokens=6"]
+    few.append("model.device=cpu")
     done = run("iar.sweep", [*told("python -m iar.sweep 'hydra.searchpath"), *few, "run=r"])
     assert done.code == 0, done.said
     assert json.loads((extracted / "r/definition.json").read_text())["model"]["id"] == "weights"

@@ -88,7 +88,7 @@ _RUN = ["model.max_new_tokens=8", "limit=2"]
 SMALL = {
     "iar.analyze": ["parts=[separability,norms]"],
     "iar.collect": ["pairs.samples=2"],
-    "iar.sweep": [*_RUN, "controls=1", "confirm=false"],
+    "iar.sweep": [*_RUN, "controls=1", "confirm=false", "figures=false"],
     "iar.evaluate": [*_RUN, "model.reasoning_tokens=4"],
     "benchmark.pocket": ["--pairs", "4"],
 }

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import hydra
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -104,6 +106,17 @@ def _check_flags(given: Sequence[str], config: str) -> None:
                 f"{argument}: settings are KEY=VALUE, and none is called {name}: {did_you_mean(name, known)}"
             )
         raise UserError(f"{argument}: settings are KEY=VALUE, say {name}={value or 'VALUE'}")
+
+
+def _mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> RunMode | None:
+    """``hydra.mode``: one job, or a sweep. Hydra's own would compose all settings for it, a third of a second more."""
+    given = [value for key, _, value in (text.partition("=") for text in overrides) if key.lstrip("+") == "hydra.mode"]
+    content = OmegaConf.load(shipped("conf") / f"{config_name}.yaml")
+    mode = given[-1] if given else OmegaConf.select(content, "hydra.mode")
+    return RunMode[mode] if mode in RunMode.__members__ else None
+
+
+Hydra.get_mode = _mode  # type: ignore[method-assign, assignment]
 
 
 def _setting(argument: str) -> bool:

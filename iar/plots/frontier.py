@@ -80,12 +80,7 @@ def figure(
     Raises:
         UserError: No point has both scores.
     """
-    drawn = points.dropna(subset=["safety", "helpfulness"])
-    if drawn.empty:
-        raise UserError(
-            "no frontier to draw: it needs scores of vscbench or xstest, of safe and of unsafe requests (a small limit "
-            "may leave one out)"
-        )
+    drawn = placed(points)
     if "prompting" not in drawn:  # of a table that is older than the methods that prompt
         drawn = drawn.assign(prompting="")
     texts = {name: drawn[name].fillna("") for name in ("prompting", "place", "variant")}  # as read from a file
@@ -125,6 +120,21 @@ def figure(
             axes, canvas, drawn, {name: look["color"] for name, look in _colours(drawn, looks)}, recommended
         )
         return made
+
+
+def placed(points: pd.DataFrame) -> pd.DataFrame:
+    """The points that have both scores.
+
+    Raises:
+        UserError: There is none.
+    """
+    found = points.dropna(subset=["safety", "helpfulness"])
+    if found.empty:
+        raise UserError(
+            "no frontier to draw: it needs scores of vscbench or xstest, of safe and of unsafe requests (a small limit "
+            "may leave one out)"
+        )
+    return found
 
 
 def _far(points: pd.DataFrame) -> pd.Series:

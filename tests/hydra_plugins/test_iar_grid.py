@@ -78,6 +78,22 @@ def test_a_shared_composition_is_the_one_that_hydra_makes():
             loader.load_sweep_config(master, wrong)
 
 
+@pytest.mark.parametrize("chosen", [[], ["model=llava-1.5-7b", "+model.label=new", "hydra.job.chdir=false"]])
+def test_a_sweep_of_values_is_composed_once(chosen, monkeypatch):
+    with initialize_config_dir(str(shipped("conf")), version_base=None):
+        loader = GlobalHydra.instance().config_loader()
+    master = loader.load_configuration("sweep", [*chosen, "layer=9,24", "strength=2"], RunMode.MULTIRUN)
+    own = [text for text in chosen if not text.startswith("hydra.")]
+    jobs = [[*own, f"layer={layer}", "strength=2"] for layer in (9, 24)]
+    expected = [loader.load_sweep_config(master, job) for job in jobs]
+    iar_grid._compose_once(loader)
+    monkeypatch.setattr(loader, "load_configuration", None)
+    for job, wanted in zip(jobs, expected, strict=True):
+        found = loader.load_sweep_config(master, job)
+        assert found == wanted and OmegaConf.is_struct(found)
+        assert OmegaConf.to_container(found) == OmegaConf.to_container(wanted)
+
+
 def test_batches_of_a_sweeper_grow_into_one_another(sweep):
     calls = []
     launches = sweep(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,10 @@ def tiny_vectors(tmp_path_factory: pytest.TempPathFactory, tiny: Any, pocket_dat
 @pytest.fixture
 def small(tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> list[str]:
     """Settings that make a command small: the tiny model, these data and vectors, four samples a benchmark."""
+    return _small(tiny_folder, pocket_data, tiny_vectors)
+
+
+def _small(tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> list[str]:
     return [
         f"model.path={tiny_folder}",
         "model.name=tiny",
@@ -54,6 +59,26 @@ def small(tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> list[str]
         f"vectors={tiny_vectors}",
         "limit=4",
     ]
+
+
+@pytest.fixture(scope="session")
+def _swept(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> Path:
+    """The run folder of a sweep of the tiny model, `small` with one steered configuration and a control: read only."""
+    from iar import sweep
+
+    folder = tmp_path_factory.mktemp("swept")
+    settings = [*_small(tiny_folder, pocket_data, tiny_vectors), "layer=2", "strength=1.5", "controls=1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["iar.sweep", *settings, "confirm=false", "run=r"])
+        sweep.main()
+    return folder / "r"
+
+
+@pytest.fixture
+def swept(_swept: Path, tmp_path: Path) -> Path:
+    """A copy of a finished sweep in ``r``: none, iar-L2-x1.5, random-L2-x1.5-s1 on three benchmarks, with figures."""
+    return shutil.copytree(_swept, tmp_path / "r")
 
 
 @pytest.fixture
@@ -74,6 +99,16 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         return Done(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def few_contrasts(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Sixteen of the shipped contrasts instead of 219, for reports on gates in this process."""
+    from iar.pipeline.extraction import gate_prompts
+
+    few = tmp_path_factory.mktemp("few") / gate_prompts.CONTRASTS.name
+    few.write_text("".join(gate_prompts.CONTRASTS.read_text().splitlines(keepends=True)[:16]))
+    monkeypatch.setattr(gate_prompts, "CONTRASTS", few)
 
 
 @pytest.fixture

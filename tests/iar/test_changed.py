@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,17 +15,48 @@ from safetensors.torch import load_file, save_file
 
 from iar.generation import Engine
 
-SETTINGS = ["layer=2", "strength=1", "controls=0", "confirm=false", "benchmark=pope", "run=r"]
+SETTINGS = ["layer=2", "strength=1", "controls=0", "confirm=false", "figures=false", "benchmark=pope", "run=r"]
 VECTORS = "multi_response-mms-mean.safetensors"
 
 
-@pytest.fixture
-def place(tmp_path, tiny_folder, pocket_data, tiny_vectors) -> list[str]:
-    """Copies of the tiny model, its data and its vectors beside a run, to be changed; settings that name them."""
+PLACE = ["model.path=tiny-llava", "model.name=tiny", "model.max_new_tokens=6", "data.root=pocket", "vectors=vectors"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny_folder, pocket_data, tiny_vectors) -> Path:
+    """Copies of the tiny model, its data and its vectors beside two finished runs, with and without vectors."""
+    from iar import sweep
+
+    folder = tmp_path_factory.mktemp("made")
     for name, source in (("tiny-llava", tiny_folder), ("pocket", pocket_data), ("vectors", tiny_vectors)):
-        shutil.copytree(source, tmp_path / name)
-    model = ["model.path=tiny-llava", "model.name=tiny", "model.max_new_tokens=6"]
-    return [*model, "data.root=pocket", "vectors=vectors", "limit=4", *SETTINGS]
+        shutil.copytree(source, folder / name)
+    for more in (["run=steered"], ["method=none", "run=plain"]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", ["iar.sweep", *PLACE, "limit=4", *SETTINGS, *more])
+            sweep.main()
+    return folder
+
+
+@pytest.fixture
+def place(made, tmp_path) -> list[str]:
+    """A copy of all that, to be changed; settings that name it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return [*PLACE, "limit=4", *SETTINGS]
+
+
+@pytest.fixture
+def plain(place, tmp_path) -> list[str]:
+    """The settings of the run in ``r``, which has only the baseline."""
+    (tmp_path / "plain").rename(tmp_path / "r")
+    return [*place, "method=none"]
+
+
+@pytest.fixture
+def steered(place, tmp_path) -> list[str]:
+    """The settings of the run in ``r``, which has vectors."""
+    (tmp_path / "steered").rename(tmp_path / "r")
+    return place
 
 
 @pytest.fixture
@@ -62,24 +94,22 @@ def test_nothing_changed_and_wider(place, asked, command, tmp_path):
     assert len(list(tmp_path.glob("runs/sweep-*"))) == 1
 
 
-def test_another_model_at_the_same_place(place, command, tmp_path, save_tiny_llava):
-    assert command("sweep", *place, "method=none").code == 0
+def test_another_model_at_the_same_place(plain, command, tmp_path, save_tiny_llava):
     shutil.rmtree(tmp_path / "tiny-llava")
     save_tiny_llava(tmp_path / "tiny-llava", seed=9)
-    done = command("sweep", *place, "method=none")
+    done = command("sweep", *plain)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert "error: r holds another run: model.digest:" in done.err and "Use another folder (run=OTHER)" in done.err
 
 
-def test_another_vector_file_at_the_same_place(place, command, tmp_path):
-    assert command("sweep", *place).code == 0
+def test_another_vector_file_at_the_same_place(steered, command, tmp_path):
     before = (tmp_path / "r/generations.jsonl").read_bytes()
     with safe_open(tmp_path / "vectors" / VECTORS, "pt") as file:
         header = file.metadata()
     tensors = load_file(tmp_path / "vectors" / VECTORS)
     tensors["layer.2"] = -tensors["layer.2"]
     save_file(tensors, tmp_path / "vectors" / VECTORS, header)
-    done = command("sweep", *place)
+    done = command("sweep", *steered)
     assert done.code == 2 and "r holds another run: vectors.multi_response-mms-mean:" in done.err
     assert (tmp_path / "r/generations.jsonl").read_bytes() == before
 
@@ -95,27 +125,23 @@ def test_another_vector_file_at_the_same_place(place, command, tmp_path):
         ("model.dtype=bfloat16", 'model.dtype: "float32" there, "bfloat16" now'),
     ],
 )
-def test_another_protocol_length_or_dtype(place, command, setting, difference):
-    assert command("sweep", *place, "method=none").code == 0
-    done = command("sweep", *place, "method=none", setting)
+def test_another_protocol_length_or_dtype(plain, command, setting, difference):
+    done = command("sweep", *plain, setting)
     assert done.code == 2 and "r holds another run:" in done.err and difference in done.err
 
 
-def test_another_question_in_the_same_file(place, command, tmp_path):
-    assert command("sweep", *place, "method=none").code == 0
+def test_another_question_in_the_same_file(plain, command, tmp_path):
     for file in (tmp_path / "pocket/validation/pope").glob("*.json"):
         file.write_text(file.read_text().replace("Is there", "Can you see"))
-    done = command("sweep", *place, "method=none")
+    done = command("sweep", *plain)
     assert done.code == 2 and "r holds another run: benchmarks.pope.questions:" in done.err
 
 
-def test_another_image_under_the_same_name_is_asked_again(place, asked, command, tmp_path):
-    assert command("sweep", *place).code == 0
+def test_another_image_under_the_same_name_is_asked_again(steered, asked, command, tmp_path):
     seen = images(tmp_path / "r")
     with Image.open(seen[0]) as image:
         Image.new("RGB", image.size, "white").save(seen[0])
-    asked.clear()
-    done = command("sweep", *place)
+    done = command("sweep", *steered)
     assert done.code == 0, done.err
     assert len(asked) == seen.count(seen[0]) >= 2
     keys: dict[tuple[str, str], list[str]] = {}

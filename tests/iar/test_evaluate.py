@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -42,14 +43,24 @@ def test_two_layers_at_once(small, command, tmp_path):
     assert set(pd.read_csv(tmp_path / "r/scores.csv")["configuration"]) == {"none", "iar-L1+2-x1"}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Where the run of `compared` is kept, and what the command printed."""
+    return tmp_path_factory.mktemp("compared") / "r", []
+
+
 @pytest.fixture
-def compared(small, command, tmp_path):
-    """The methods side by side on two benchmarks, in the folder r."""
+def compared(small, command, tmp_path, made):
+    """The methods side by side on two benchmarks, in the folder r: a copy of a run that is made once."""
     methods = "method=cot,prompt,fewshot,iar,fewshot+iar"
     settings = [*small, methods, "layer=2", "reasoning_tokens=5", "benchmark=[vscbench,pope]", "run=r"]
-    done = command("evaluate", *settings)
-    assert done.code == 0, done.err
-    return settings, done
+    folder, done = made
+    if not done:
+        done.append(command("evaluate", *settings))
+        assert done[0].code == 0, done[0].err
+        (tmp_path / "r").rename(folder)
+    shutil.copytree(folder, tmp_path / "r")
+    return settings, done[0]
 
 
 NAMES = ["none", "cot", "prompt", "fewshot-1", "iar-L2-x1.5", "fewshot-1+iar-L2-x1.5"]

@@ -45,7 +45,7 @@ def test_jobs_that_differ_in_more_than_the_estimate_are_all_done(small, command,
     assert not (tmp_path / "twice").exists()
 
 
-def test_gates_and_a_part_of_the_pairs(small, command, tmp_path, tiny):
+def test_gates_and_a_part_of_the_pairs(small, command, tmp_path, few_contrasts, tiny):
     settings = [a for a in small if not a.startswith(("vectors=", "limit="))] + ["level=layer"]
     done = command("extract", *settings, "gates=true", "pairs.leave_out=[drugs]", "pairs.name=without-drugs")
     assert done.code == 0, done.err

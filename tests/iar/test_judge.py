@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -12,22 +11,11 @@ from iar.generation import Engine
 from iar.judges import rules
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Where the one run of these tests is kept."""
-    return tmp_path_factory.mktemp("runs") / "r"
-
-
 @pytest.fixture
-def run(small, command, tmp_path, monkeypatch, made):
+def run(swept, monkeypatch):
     """A copy of a finished sweep, in ``r``."""
-    if not made.exists():
-        done = command("sweep", *small, "layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r")
-        assert done.code == 0, done.err
-        (tmp_path / "r").rename(made)
-    shutil.copytree(made, tmp_path / "r")
     monkeypatch.setattr(Engine, "_generate", None)  # judging again never generates
-    return tmp_path / "r"
+    return swept
 
 
 def at(server) -> list[str]:

@@ -10,12 +10,9 @@ import pytest
 from benchmark.errors import DataError
 from iar.pipeline.results import recommendation
 
-SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r"]
 
-
-def test_of_a_sweep_and_the_command_that_it_prints(small, command, tmp_path):
+def test_of_a_sweep_and_the_command_that_it_prints(swept, command, tmp_path):
     """A random model has no point worth it under the limits; without limits one is found, and its command runs."""
-    assert command("sweep", *small, *SETTINGS).code == 0
     files = {path: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()}
     done = command("recommend", "r", "--most", 100, "--json", "found.json")
     assert done.code == 0, done.err
@@ -35,7 +32,7 @@ def test_of_a_sweep_and_the_command_that_it_prints(small, command, tmp_path):
         assert done.out == "" and "Nothing to recommend" in done.err
 
 
-def test_bad_input_is_one_line(command, tmp_path, small):
+def test_bad_input_is_one_line(command):
     for arguments, message in (
         (["nowhere"], "no scores in nowhere"),
         (["r", "--most", "-3"], "--most -3 must be a number"),
@@ -52,8 +49,7 @@ def test_it_needs_no_torch():
     assert found.stdout == "False\n"
 
 
-def test_data_that_are_gone_are_named(small, command, tmp_path, monkeypatch):
-    assert command("sweep", *small, *SETTINGS).code == 0
+def test_data_that_are_gone_are_named(swept, command, tmp_path):
     for file in (tmp_path / "r/configs").glob("*.yaml"):
         text = file.read_text().replace("root: ", "root: /nowhere")
         file.write_text(text.replace("validation: ", "validation: /nowhere").replace("name: pocket", "name: folder"))

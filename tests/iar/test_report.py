@@ -4,15 +4,12 @@ import shutil
 
 import pytest
 
-SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "run=r"]
-
 
 def rows(markdown: str) -> list[str]:
     return [line for line in markdown.splitlines() if line.startswith("|")]
 
 
-def test_draws_the_same_again_from_the_files(small, command, tmp_path):
-    assert command("sweep", *small, *SETTINGS).code == 0
+def test_draws_the_same_again_from_the_files(swept, command, tmp_path):
     before = {name: (tmp_path / "r" / name).read_bytes() for name in ("scores.csv", "frontier.png", "frontier.pdf")}
     (tmp_path / "r/frontier.png").unlink()
     done = command("report", "r", "--title", "tiny")
@@ -35,8 +32,7 @@ def test_draws_the_same_again_from_the_files(small, command, tmp_path):
     assert titled.code == 0 and (tmp_path / "r/frontier.png").read_bytes() != before["frontier.png"]
 
 
-def test_a_run_that_lacks_a_score_or_is_damaged(small, command, tmp_path):
-    assert command("sweep", *small, *SETTINGS).code == 0
+def test_a_run_that_lacks_a_score_or_is_damaged(swept, command, tmp_path):
     table, file = tmp_path / "r/scores.csv", tmp_path / "r/configs/iar-L2-x1.5.yaml"
     whole = table.read_text()
     table.write_text("".join(line for line in whole.splitlines(keepends=True) if ",irrelevant," not in line))
@@ -60,8 +56,7 @@ def test_no_run(command, tmp_path, name):
     assert f"no scores in {name} (it has no scores.csv): finish the run, python -m iar.sweep run={name}" in done.err
 
 
-def test_the_page_as_it_is_asked_for(small, command, tmp_path):
-    assert command("sweep", *small, *SETTINGS).code == 0
+def test_the_page_as_it_is_asked_for(swept, command, tmp_path):
     done = command("report", "r", "--no-page")
     assert done.code == 0 and "report.html" not in done.out and not (tmp_path / "r/report.html").exists()
     done = command("report", "r", "--out", "look/at.html", "--no-images", "--megabytes", "0")
@@ -71,8 +66,7 @@ def test_the_page_as_it_is_asked_for(small, command, tmp_path):
     assert "Written without images" in (tmp_path / "look/at.html").read_text()
 
 
-def test_two_runs_are_compared_and_three_are_too_many(small, command, tmp_path):
-    assert command("sweep", *small, *SETTINGS).code == 0
+def test_two_runs_are_compared_and_three_are_too_many(swept, command, tmp_path):
     shutil.copytree(tmp_path / "r", tmp_path / "s")
     done = command("report", "r", "s")
     assert done.code == 0 and done.out.split()[0] == "s/compare-r.csv" and not (tmp_path / "r/report.html").exists()

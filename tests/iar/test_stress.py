@@ -5,7 +5,15 @@ import sys
 
 
 def test_of_a_sweep(small, command, tmp_path):
-    settings = ["layer=2", "strength=1.5", "controls=0", "confirm=false", "benchmark=[vscbench]", "attack=turns"]
+    settings = [
+        "layer=2",
+        "strength=1.5",
+        "controls=0",
+        "confirm=false",
+        "benchmark=[vscbench]",
+        "attack=turns",
+        "figures=false",
+    ]
     assert command("sweep", *small, *settings, "run=r").code == 0
     done = command("stress", "r", "--by", "all", "--examples", 1)
     assert done.code == 0, done.err

@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-GRID = ["layer=2,3", "strength=1,1.5", "controls=1", "batch_size=4"]
+GRID = ["layer=2,3", "strength=1,1.5", "controls=1", "batch_size=4", "figures=false"]
 POINT = "iar-L3-x1"  # the one that is scored again on the test split
 LOGS = ("generations", "verdicts")
 PLACE = ("benchmark", "sample", "configuration")
@@ -82,7 +82,8 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_scores(sweep, wh
         (total, 0.5),
     ]
     for lines, at_most in moments:
-        done = sweep(tmp_path / "run", lines=lines, after=rng.uniform(0, at_most))
+        drawn = ["figures=true"] if lines == total else []
+        done = sweep(tmp_path / "run", *drawn, lines=lines, after=rng.uniform(0, at_most))
         assert done["status"] in (-9, 0), done["errors"]
         killed += done["status"] == -9
         seen.add(done["lines"])

@@ -1,6 +1,6 @@
 """One job of a sweep by itself, in another process or on another machine: its configuration and the baseline.
 
-Random controls and the second scoring belong to the sweep as a whole, and are left to it.
+Random controls, the second scoring and the figures belong to the sweep as a whole, and are left to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def name(cfg: Scoring) -> str:
 def settings(cfg: Scoring) -> Scoring:
     """The job's own: a run folder named after the configuration and what it was asked, and nothing but the job."""
     run = f"{cfg.run or 'runs'}/jobs/{name(cfg)}-{{definition}}"
-    return cfg.replace(run=run, controls=0, confirm=False)
+    return cfg.replace(run=run, controls=0, confirm=False, figures=False)
 
 
 def prepare(cfg: Scoring) -> None:

@@ -305,6 +305,7 @@ class Scoring(Settings, Questions):
     cache: Text | None
     controls: FromZero = 0
     confirm: bool | str = False
+    figures: bool = True
 
     @field_validator("attack")
     @classmethod

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -18,19 +18,21 @@ from iar.errors import UserError
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import best_by_method, categories, heat_map, sweep_table
 from iar.plots import dumbbells, frontier, heat_maps
+from iar.plots.frontier import placed
 from iar.records import csv_file
 from iar.stats import frontier_points
 from iar.stats.axes import axes_of
 from iar.terminal.console import console
 
 
-def draw(run: FinishedRun, title: str = "") -> list[Path]:
+def draw(run: FinishedRun, title: str = "", pictures: bool = True) -> list[Path]:
     """Draw what the run has scores for; of a frontier that cannot be drawn it is said why.
 
     On any other split than validation nothing is recommended.
 
     Args:
         title: Above each figure.
+        pictures: False: only the tables that they show are written.
 
     Returns:
         The files written, those of the frontier first.
@@ -40,24 +42,29 @@ def draw(run: FinishedRun, title: str = "") -> list[Path]:
     """
     folder, points = run.path, frontier_points(run.scores, run.configurations)
     best = sweep_table.recommended(points, run.split)
-    files = list(_frontier(run, points, title, best))
+    files = list(_frontier(run, points, title, best, pictures))
     cells, down = heat_map.cells(run.scores, run.configurations, best)
     if heat_map.worth_drawing(cells):
-        files += _drawn(folder / "heatmaps", cells, lambda stem: heat_maps(cells, stem, title, down=down))
+        drawn = heat_maps(cells, folder / "heatmaps", title, down=down) if pictures else []
+        files += [*drawn, csv_file.write(folder / "heatmaps.csv", cells, csv_file.SMALL)]
     chosen = categories.chosen(points, run.configurations, best)
     for name in benchmark.names() if chosen else ():
         table = categories.table(run, name, str(chosen))
         if not table.empty:
-            stem = "categories" if name == "vscbench" else f"categories_{name}"
-            files += _drawn(folder / stem, table, _dumbbells(table, title, str(chosen)))
+            stem = folder / ("categories" if name == "vscbench" else f"categories_{name}")
+            drawn = dumbbells(table, stem, title, after=str(chosen)) if pictures else []
+            files += [*drawn, csv_file.write(stem.with_suffix(".csv"), table, csv_file.SMALL)]
     return files
 
 
-def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | None) -> Iterator[Path]:
+def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | None, pictures: bool) -> Iterator[Path]:
     folder, areas = run.path, run.hypervolumes
     right, up = axes_of(set(run.scores["benchmark"]))
     try:
-        yield from frontier(points, folder / "frontier", title, best, areas, labels=(right.label, up.label))
+        if pictures:
+            yield from frontier(points, folder / "frontier", title, best, areas, labels=(right.label, up.label))
+        else:
+            placed(points)
     except UserError as error:
         console.print(f"no figure: {error}")
         return
@@ -66,11 +73,3 @@ def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | No
     else:
         yield folder / "frontier.csv"
         yield from best_by_method.write(folder, best_by_method.table(points, areas, run.split))
-
-
-def _dumbbells(table: pd.DataFrame, title: str, chosen: str) -> Callable[[Path], list[Path]]:
-    return lambda stem: dumbbells(table, stem, title, after=chosen)
-
-
-def _drawn(stem: Path, table: pd.DataFrame, draw_it: Callable[[Path], list[Path]]) -> list[Path]:
-    return [*draw_it(stem), csv_file.write(stem.with_suffix(".csv"), table, csv_file.SMALL)]

@@ -23,7 +23,8 @@ from iar.revision.configuration import Configuration
 from iar.shipped import shipped
 
 GROUPS = ("model", "data", "judge", "executor")
-_ELSEWHERE = ("split", "run", "dry_run", "confirm", "controls")  # the command says these itself, or knows them not
+# The command says these itself, or knows them not.
+_ELSEWHERE = ("split", "run", "dry_run", "confirm", "controls", "figures")
 _PARTS = {"reminder": "prompt", "shots": "fewshot", "shots_by": "fewshot", "shots_seed": "fewshot"}
 _PLAIN = re.compile(r"(\./|[A-Za-z/])[A-Za-z0-9_/.+-]*")
 _RESERVED = ("true", "false", "null", "nan", "inf")

@@ -24,7 +24,7 @@ from iar.pipeline.experiment.settings import Scoring, read
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
-GRID = ["layer=2,3", "strength=1", "benchmark=[vscbench,pope]"]
+GRID = ["layer=2,3", "strength=1", "benchmark=[vscbench,pope]", "figures=false"]
 NAMES = ["iar-L2-x1", "iar-L3-x1"]
 TABLES = ("scores.csv", "differences.csv", "definition.json")
 
@@ -161,6 +161,7 @@ def test_optuna_on_the_model_and_without_safety(small, command, tmp_path):
         "strength=1,2",
         "hydra.sweeper.n_trials=2",
         "hydra.sweeper.n_jobs=1",
+        "figures=false",
     ]
     done = command("sweep", *settings, "run=r", "hydra/launcher=basic")
     assert done.code == 0, done.err

@@ -11,8 +11,8 @@ from iar.pipeline.evaluation import single_job
 def test_a_job_is_its_configuration_and_nothing_of_the_sweep(compose):
     cfg = compose("sweep", "layer=9", "strength=2")
     own = single_job.settings(cfg)
-    assert (own.run, own.controls, own.confirm) == ("runs/jobs/iar-L9-x2-{definition}", 0, False)
-    assert (cfg.run, cfg.controls, cfg.confirm) == (None, 3, True)
+    assert (own.run, own.controls, own.confirm, own.figures) == ("runs/jobs/iar-L9-x2-{definition}", 0, False, False)
+    assert (cfg.run, cfg.controls, cfg.confirm, cfg.figures) == (None, 3, True, True)
     own = single_job.settings(compose("evaluate", "method=prompt", "run=r"))
     assert own.run == "r/jobs/prompt-{definition}" and "controls" not in own
 

@@ -175,7 +175,7 @@ def test_a_part_of_a_pair_set_has_a_name_and_gates_of_its_own(compose, tiny, poc
         vector_files.ensure(misspelt, tiny, [replace(PLAIN, pairs="own")], {"own": misspelt})
 
 
-def test_extraction_makes_them_where_it_is_asked_to(compose, tiny, pocket_data, tmp_path, monkeypatch):
+def test_extraction_makes_them_where_it_is_asked_to(compose, tiny, pocket_data, tmp_path, few_contrasts, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     settings = [f"data.root={pocket_data}", "gates=true", "level=layer"]
     pwd = replace(PLAIN, estimator="pwd")

@@ -72,6 +72,12 @@ def test_every_figure_with_its_table(run):
     )
     assert shown.loc[("SRA_u", "all"), "difference"] == pytest.approx(2 / 6, abs=1e-6)
     assert not list(run.glob("*.partial"))
+    tables = {file.name: file.read_bytes() for file in files if file.suffix not in (".png", ".pdf")}
+    for file in files:
+        if file.name != "frontier.csv":
+            file.unlink()
+    again = figures.draw(FinishedRun.scored(run), pictures=False)
+    assert {file.name: file.read_bytes() for file in again} == tables
 
 
 def test_drawn_again_is_the_same_bytes(run):
