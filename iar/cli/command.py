@@ -111,7 +111,8 @@ def _check_flags(given: Sequence[str], config: str) -> None:
 def _mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> RunMode | None:
     """``hydra.mode``: one job, or a sweep. Hydra's own would compose all settings for it, a third of a second more."""
     given = [value for key, _, value in (text.partition("=") for text in overrides) if key.lstrip("+") == "hydra.mode"]
-    content = OmegaConf.load(shipped("conf") / f"{config_name}.yaml")
+    file = shipped("conf") / f"{config_name}.yaml"
+    content = OmegaConf.load(file) if file.is_file() else OmegaConf.create()  # --config-name may name another
     mode = given[-1] if given else OmegaConf.select(content, "hydra.mode")
     return RunMode[mode] if mode in RunMode.__members__ else None
 
