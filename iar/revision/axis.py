@@ -14,7 +14,7 @@ def axis(vectors: VectorSet, layer: int) -> tuple[Tensor, float]:
     Raises:
         UserError: The vector is zero.
     """
-    vector = vectors.vectors[layer].detach().to("cpu").float()
+    vector = vectors[layer].detach().to("cpu").float()
     length = float(vector.norm())
     if length == 0:
         raise UserError(f"the vector of layer {layer} is zero and has no direction: choose another layer")

@@ -151,10 +151,12 @@ def _categorical(configuration: Configuration, gates: Gates) -> Revision:
 def _of_layers(configuration: Configuration, vectors: VectorSet) -> dict[int, Tensor]:
     added = {}
     for layer in configuration.layers:
-        if configuration.scale != "raw" and not vectors.vectors[layer].any():
+        vector, scale = vectors[layer], configuration.scale
+        if scale != "raw" and not vector.any():
             raise UserError(f"the vector of layer {layer} is zero and has no direction: use scale=raw")
-        sizes = {"sigma": vectors.sigma[layer], "norm": vectors.mean_norm[layer]}
-        added[layer] = _scaled(configuration, vectors.vectors[layer], sizes, layer)
+        known = scale in ("sigma", "norm")
+        sizes: dict[str, Tensor] = {scale: torch.tensor(vectors.length(scale, layer))} if known else {}
+        added[layer] = _scaled(configuration, vector, sizes, layer)
     return added
 
 

@@ -48,7 +48,6 @@ def rule(configuration: Configuration, vectors: VectorSet, layer: int) -> NullSp
     risk = gates_of(configuration, vectors).risk[layer].float()
     if not risk.any():
         raise UserError(f"benign activations fill all directions of layer {layer}: choose another layer")
-    unit, length = axis(vectors, layer)
-    sizes = {"raw": length, "unit": 1.0, "sigma": float(vectors.sigma[layer]), "norm": float(vectors.mean_norm[layer])}
-    factor = sizes[configuration.scale]
+    unit, _ = axis(vectors, layer)
+    factor = vectors.length(configuration.scale, layer)
     return NullSpace(configuration.strength * factor * unit, risk)

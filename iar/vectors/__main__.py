@@ -1,4 +1,4 @@
-"""Look at vector files, compare them, and put the parts of a split extraction together."""
+"""Look at vector files, compare them, import those of other libraries, put the parts of a split extraction together."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from torch.nn.functional import cosine_similarity
 from iar import cli
 from iar.errors import UserError
 from iar.vectors import file, partial
-from iar.vectors.header import VOLATILE
+from iar.vectors.header import IMPORTED, VOLATILE
 from iar.vectors.table import layer_table
 from iar.vectors.vector_set import VectorSet
 
 _EXAMPLES = """examples:
   python -m iar.vectors inspect runs/vectors/pocket/multi_response-mms-mean.safetensors --figure probes.png
   python -m iar.vectors diff A.safetensors B.safetensors
+  python -m iar.vectors import repeng.gguf --model DIR --out imported.safetensors
+  python -m iar.vectors import vec_layer_14.pt --model DIR --out imported.safetensors
   python -m iar.extract shard=0/2; python -m iar.extract shard=1/2      (on two machines, say)
   python -m iar.vectors merge runs/vectors/pocket/*-part-*.safetensors --out merged.safetensors
 """
@@ -33,7 +35,7 @@ def main() -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="inspect | diff | merge")
+    commands = parser.add_subparsers(required=True, metavar="inspect | diff | merge | import")
     inspect = commands.add_parser("inspect", help="header, a table of the layers and their gates, and the best heads")
     inspect.add_argument("file", type=Path)
     inspect.add_argument(
@@ -48,6 +50,19 @@ def main() -> None:
     merge.add_argument("--out", type=Path, required=True)
     merge.add_argument("--estimator", help="mms, pwd or random (default: what the parts were made for)")
     merge.set_defaults(run=lambda args: _merge(args.parts, args.out, args.estimator))
+    foreign = commands.add_parser(
+        "import", help="vectors of repeng, EasySteer, AISteer360, CAA, EasyEdit2, lm-eval: .gguf .svec .pt .npy"
+    )
+    foreign.add_argument("file", type=Path)
+    foreign.add_argument(
+        "--model", required=True, metavar="DIR", help="the model they are of: folder, hub id or pocket"
+    )
+    foreign.add_argument("--out", type=Path, required=True)
+    foreign.add_argument("--layer", type=int, help="the block, counted from 0, where the file does not say it")
+    foreign.add_argument("--dtype", default="float32", help="what the model will compute in (default float32)")
+    foreign.add_argument("--revision", help="commit, tag or branch of a hub model")
+    foreign.add_argument("--template", help="chat template of the model, where it has none of its own")
+    foreign.set_defaults(run=_import)
     args = parser.parse_args()
     with cli.reported():
         args.run(args)
@@ -59,11 +74,26 @@ def _inspect(path: Path, figure: Path | None) -> None:
     for key, value in sorted(_header(vectors).items()):
         console.print(f"{key:22} {value}", highlight=False)
     console.print(layer_table(vectors))
+    if figure and IMPORTED in vectors.header:
+        raise UserError(f"{path} was imported, so it has no probes to draw: leave out --figure")
     if figure:
         from iar.plots import vector_figure
 
         heads = None if vectors.heads is None else vectors.heads.accuracy.numpy()
         print(*vector_figure(vectors.accuracy.numpy(), vectors.cosines.numpy(), heads, figure, path.stem), sep="\n")
+
+
+def _import(args: argparse.Namespace) -> None:
+    from iar.models import load
+    from iar.vectors import foreign
+
+    if args.out.resolve() == args.file.resolve():
+        raise UserError(f"--out {args.out} is the file itself: give another name")
+    loaded = load(args.model, dtype=args.dtype, revision=args.revision, template=args.template)
+    vectors = foreign.read(args.file, loaded, args.layer)
+    file.write(args.out, vectors)
+    Console(stderr=True).print(layer_table(vectors))
+    print(args.out)
 
 
 def _diff(first: Path, second: Path) -> None:

@@ -4,7 +4,8 @@ Layer level: ``layer.{i}`` (hidden,); ``norm.mean``, ``sigma``, ``separation``, 
 ``head.{i}`` (heads, head_dim); ``head.norm``, ``head.sigma``, ``head.accuracy`` (layers, heads). Gates, where they were
 made: ``gate.{name}`` for each tensor of `iar.vectors.gates.Gates`. The header's strings say how it was made and of
 which model (`iar.vectors.header`); those of gates begin with ``gate_``. The bytes depend on the content alone,
-``created`` included: set SOURCE_DATE_EPOCH to get the same bytes at another time.
+``created`` included: set SOURCE_DATE_EPOCH to get the same bytes at another time. Of vectors that another library made
+only the layers that have one are there, and no statistics.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.records.text_file import replacing
 from iar.vectors.gates import Gates
-from iar.vectors.header import FORMAT_VERSION, VOLATILE
+from iar.vectors.header import FORMAT_VERSION, IMPORTED, VOLATILE
 from iar.vectors.vector_set import HeadVectors, VectorSet
 
 _REMEDY = "make it again with iar.extract"
@@ -130,13 +131,15 @@ def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
 
 
 def _tensors(vector_set: VectorSet) -> dict[str, Tensor]:
-    tensors = {f"layer.{i}": vector for i, vector in enumerate(vector_set.vectors)}
+    tensors = {f"layer.{i}": vector_set.vectors[i] for i in range(vector_set.n_layers)}
     tensors |= {
         "norm.mean": vector_set.mean_norm,
         "sigma": vector_set.sigma,
         "separation": vector_set.separation,
         "accuracy": vector_set.accuracy,
     }
+    if IMPORTED in vector_set.header:  # what is not known is not there
+        tensors = {name: tensor for name, tensor in tensors.items() if not tensor.isnan().all()}
     if (heads := vector_set.heads) is not None:
         tensors |= {f"head.{i}": vectors for i, vectors in enumerate(heads.vectors)}
         tensors |= {"head.norm": heads.mean_norm, "head.sigma": heads.sigma, "head.accuracy": heads.accuracy}
@@ -158,13 +161,25 @@ def _vector_set(tensors: dict[str, Tensor], header: dict[str, str]) -> VectorSet
         vectors = torch.stack([tensors[f"head.{i}"] for i in places])
         found = (_shaped(tensors, name, vectors.shape[:2]) for name in ("head.norm", "head.sigma", "head.accuracy"))
         heads = HeadVectors(_ranked("head", vectors, 3), *found)
-    layers = _ranked("layer", torch.stack([tensors[f"layer.{i}"] for i in places]), 2)
     every = ("norm.mean", "sigma", "separation", "accuracy")
+    if IMPORTED in header:
+        tensors = _with_unknown(tensors, places, int(header["hidden_size"]), every)
+    layers = _ranked("layer", torch.stack([tensors[f"layer.{i}"] for i in places]), 2)
     norm, sigma, separation, accuracy = (_shaped(tensors, name, layers.shape[:1]) for name in every)
     of_gates = {name: value for name, value in header.items() if name.startswith("gate_")}
     rest = {name: value for name, value in header.items() if name not in of_gates}
     gates = _gates(tensors, of_gates, layers.shape) if of_gates else None
     return VectorSet(layers, norm, sigma, separation, accuracy, heads, rest, gates)
+
+
+def _with_unknown(
+    tensors: dict[str, Tensor], places: Sequence[int], hidden_size: int, every: Sequence[str]
+) -> dict[str, Tensor]:
+    """NaN for the layers of imported vectors that have none, and for what is not known of the activations."""
+    absent = {f"layer.{i}": torch.full((hidden_size,), torch.nan) for i in places}
+    if absent.keys().isdisjoint(tensors):
+        raise ValueError("it holds no layer")
+    return absent | {name: torch.full((len(places),), torch.nan) for name in every} | tensors
 
 
 def _ranked(kind: str, tensor: Tensor, wanted: int) -> Tensor:

@@ -13,6 +13,7 @@ from iar.models.checkpoint import LoadedModel
 from iar.pairs.example import Example, digest
 
 FORMAT_VERSION = "2"
+IMPORTED = "source_format"  # of vectors that another library made; the key says how they were written
 # Not part of what the vectors are: two files that differ only here steer alike.
 VOLATILE = (
     *("created", "torch_version", "transformers_version", "iar_version"),
@@ -39,6 +40,34 @@ def header(
         strategy: How its sides contrast: ``multi_response``, ``multi_instruction``, ``multi_modality``, ``behaviour``.
         seed: Seed of the pairs and of the ``random`` estimator.
     """
+    return _of_model(loaded) | {
+        "method": estimator,
+        "tokens": tokens,
+        "pairs": pairs,
+        "strategy": strategy,
+        "n_pairs": str(len({example.pair for example in examples})),
+        "n_safe": str(sum(example.safe for example in examples)),
+        "n_unsafe": str(sum(not example.safe for example in examples)),
+        "pairs_digest": digest(examples),
+        "seed": str(seed),
+    }
+
+
+def imported(loaded: LoadedModel, *, source: str, sha256: str, kind: str) -> dict[str, str]:
+    """The header of vectors that another library made, for the model that they are said to be of.
+
+    Args:
+        source: Name of the file.
+        sha256: Of its bytes.
+        kind: How it is written, e.g. ``gguf``.
+    """
+    unknown = dict.fromkeys(("tokens", "strategy", "n_pairs", "pairs_digest"), "unknown")
+    said = {"method": "imported", "pairs": source.partition(".")[0], IMPORTED: kind}
+    return _of_model(loaded) | unknown | said | {"source": source, "source_sha256": sha256}
+
+
+def _of_model(loaded: LoadedModel) -> dict[str, str]:
+    """What the headers of all vectors of a model have in common."""
     created = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     config = loaded.model.config
     decoder = loaded.decoder
@@ -54,15 +83,6 @@ def header(
         "heads": str(decoder.heads),
         "head_size": str(decoder.head_size),
         "dtype": loaded.dtype,
-        "method": estimator,
-        "tokens": tokens,
-        "pairs": pairs,
-        "strategy": strategy,
-        "n_pairs": str(len({example.pair for example in examples})),
-        "n_safe": str(sum(example.safe for example in examples)),
-        "n_unsafe": str(sum(not example.safe for example in examples)),
-        "pairs_digest": digest(examples),
-        "seed": str(seed),
         "torch_version": str(torch.__version__),
         "transformers_version": version("transformers"),
         "iar_version": _iar_version(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from iar.errors import UserError
 from iar.vectors.gates import Gates
 
 ROUNDING = 1e-6  # of the activations' mean norm
@@ -38,6 +40,9 @@ class HeadVectors:
 class VectorSet:
     """One revision vector a layer, and one a head where they were captured.
 
+    Of vectors that another library made (`iar.vectors.foreign`) some layers may have none, and nothing is known of the
+    activations: NaN stands for both here, and neither is in the file.
+
     Attributes:
         vectors: (layers, hidden) float32; mean over safe minus mean over unsafe activations (or another estimator's).
         mean_norm: (layers,) mean L2 norm of the pooled activations over both classes.
@@ -64,10 +69,37 @@ class VectorSet:
 
         Raises:
             IndexError: There is no such layer.
+            UserError: The layer has no vector.
         """
         if not 0 <= layer < self.n_layers:
             raise IndexError(f"layer {layer} is outside the model: its layers are 0 to {self.n_layers - 1}")
-        return self.vectors[layer]
+        vector = self.vectors[layer]
+        if vector.isnan().any():
+            raise UserError(f"there is no vector of layer {layer}: the file holds {', '.join(map(str, self.layers))}")
+        return vector
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that have a vector."""
+        return tuple((~self.vectors.isnan().any(1)).nonzero()[:, 0].tolist())
+
+    def length(self, scale: str, layer: int) -> float:
+        """The length that a scale gives a layer's vector: its own, 1, or what is known of the activations.
+
+        Args:
+            scale: ``raw``, ``unit``, ``sigma`` or ``norm``.
+
+        Raises:
+            UserError: It is not known.
+        """
+        own = {"raw": self[layer].norm(), "unit": 1.0, "sigma": self.sigma[layer], "norm": self.mean_norm[layer]}
+        found = float(own[scale])
+        if math.isnan(found):
+            raise UserError(
+                f"scale={scale} needs the model's activations, of which imported vectors know nothing: take scale=raw "
+                "or unit"
+            )
+        return found
 
     def __len__(self) -> int:
         return self.n_layers
@@ -96,7 +128,8 @@ class VectorSet:
 
         Steering there would be swept as if it had no effect.
         """
-        empty = (self.vectors.norm(dim=1) <= ROUNDING * self.mean_norm).nonzero()[:, 0].tolist()
+        limit = ROUNDING * self.mean_norm.nan_to_num(0)
+        empty = (self.vectors.norm(dim=1) <= limit).nonzero()[:, 0].tolist()
         if not empty:
             return ""
         where = "every layer have" if len(empty) == self.n_layers else f"layers {', '.join(map(str, empty))} have"
