@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(jobs: list[Scoring]) -> Done | None:
-    from iar.pipeline.evaluation import dry_run, pictures, score, single_job
+    from iar.pipeline.evaluation import dry_run, pictures, preflight, score, single_job
     from iar.pipeline.evaluation.engines import answering
     from iar.pipeline.experiment import data
     from iar.pipeline.experiment.plan import plan
@@ -26,8 +26,8 @@ def run(jobs: list[Scoring]) -> Done | None:
         dry_run.show(asked)
         return None
     data.prepare(cfg.data)
+    samples = preflight.check(asked)
     pictures.check(cfg, names)
-    samples = data.load(cfg, names)
     engine = answering(asked)
     folder = score.open_run(cfg, "evaluate", score.definition(cfg, names, engine))
     found = score.score(folder, engine, cfg, samples, configurations, apart=True)

@@ -107,7 +107,7 @@ def run(jobs: list[Scoring], loaded: LoadedModel | None = None, listed: bool = T
         loaded: The jobs' model, where it is loaded already.
         listed: Whether the files are printed.
     """
-    from iar.pipeline.evaluation import confirm, dry_run, pictures, score, single_job
+    from iar.pipeline.evaluation import confirm, dry_run, pictures, preflight, score, single_job
     from iar.pipeline.evaluation.engines import answering
     from iar.pipeline.experiment import data
     from iar.pipeline.experiment.plan import plan
@@ -118,8 +118,8 @@ def run(jobs: list[Scoring], loaded: LoadedModel | None = None, listed: bool = T
         dry_run.show(asked)
         return None
     data.prepare(cfg.data)
+    samples = preflight.check(asked)
     pictures.check(cfg, names)
-    samples = data.load(cfg, names)
     engine = answering(asked, loaded=loaded)
     folder = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
     found = score.score(folder, engine, cfg, samples, configurations)

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-CONFIGS = ("extract", "sweep", "evaluate", "analyze", "collect", "audit", "judge")  # commands with Hydra settings
+CONFIGS = (
+    "extract",
+    "sweep",
+    "check",
+    "evaluate",
+    "analyze",
+    "collect",
+    "audit",
+    "judge",
+)  # commands with Hydra settings
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", flags=re.M | re.S)
 

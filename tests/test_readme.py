@@ -43,6 +43,7 @@ HOW = {
     "make test": MAKE,
     "python -m iar.extract": REAL,
     "python -m iar.vectors inspect FILE --figure OUT": REAL,
+    "python -m iar.check layer=9,14,19,24 measure=0": REAL,
     "python -m iar.analyze": REAL,
     f"python -m iar.sweep {GRID}": REAL,
     "python -m iar.sweep heads=24,48 scale=sigma strength=1,2": REAL,
@@ -93,6 +94,7 @@ SMALL = {
     "benchmark.pocket": ["--pairs", "4"],
 }
 LEAVES = {  # what a command must leave in its working folder, or print
+    "iar.check": r"nothing is wrong",
     "iar.extract": r"runs/vectors/pocket/multi_response-mms-mean\.safetensors",
     "iar.vectors": r"fingerprint",
     "iar.analyze": r"separability\.csv",
@@ -169,10 +171,10 @@ def given(module: str, arguments: list[str], place: Path) -> list[str]:
     file = "labels.csv" if "calibrate" in arguments else "vectors/multi_response-mms-mean.safetensors"
     names = {"RUN_DIR": "run", "FILE": str(place / file), "OUT": "out.png", "DIR": "new"}
     filled = [names.get(word, word.replace("data.root=DIR", f"data.root={place / 'real'}")) for word in arguments]
-    if module in ("iar.extract", "iar.analyze", "iar.sweep", "iar.evaluate", "iar.collect", "iar.audit"):
+    if module in ("iar.extract", "iar.analyze", "iar.check", "iar.sweep", "iar.evaluate", "iar.collect", "iar.audit"):
         if "data=folder" not in filled:
             filled.append(f"data.root={place / 'pocket'}")
-        if module in ("iar.sweep", "iar.evaluate"):
+        if module in ("iar.check", "iar.sweep", "iar.evaluate"):
             filled.append(f"vectors={place / 'vectors'}")
     return filled
 

@@ -17,6 +17,7 @@ ROAD = """\
 iar NAME …: activation steering for vision-language models. Each has --help; settings are KEY=VALUE.
 
   iar sweep layer=9,14,19,24 strength=1,2       the whole road on the embedded model: vectors, answers, scores, figure
+  iar check layer=9,14,19,24 strength=1,2       what is wrong with a command before it starts, and what it will take
   iar extract pairs=multi_response              revision vectors of all layers and heads from pairs
   iar evaluate method=cot,prompt,fewshot,iar    methods against the unsteered model
   iar report RUN_DIR                            table, figures, and one page with every answer before and after
@@ -25,7 +26,7 @@ iar NAME …: activation steering for vision-language models. Each has --help; s
   iar benchmark ls                              the benchmarks; benchmark download NAME fetches one
 
 Also: {others}. The same by module: python -m iar.sweep. In Python: import iar (docs/python.md)."""
-SHOWN = ("sweep", "extract", "evaluate", "report", "recommend", "judge", "benchmark")
+SHOWN = ("sweep", "check", "extract", "evaluate", "report", "recommend", "judge", "benchmark")
 
 
 def commands() -> dict[str, str]:

@@ -15,7 +15,16 @@ from contextlib import redirect_stdout
 from iar.errors import UserError
 
 FLAGS = ("-sc", "--shell-completion")
-SETTINGS = ("iar.analyze", "iar.audit", "iar.collect", "iar.evaluate", "iar.extract", "iar.judge", "iar.sweep")
+SETTINGS = (
+    "iar.analyze",
+    "iar.audit",
+    "iar.check",
+    "iar.collect",
+    "iar.evaluate",
+    "iar.extract",
+    "iar.judge",
+    "iar.sweep",
+)
 OTHERS = (
     "benchmark", "benchmark.pocket", "benchmark.pocket.perturbed", "benchmark.render", "benchmark.speed",
     "benchmark.speed.cost", "iar.export", "iar.judges.tuning", "iar.models.convert", "iar.models.pocket.card",

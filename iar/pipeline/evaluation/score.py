@@ -25,6 +25,7 @@ from iar.pipeline.evaluation import (
     judge,
     noise_floor,
     outcomes,
+    preflight,
     prompts,
     results_file,
     unscored,
@@ -107,6 +108,8 @@ def score(
 
 def _report_unasked(cfg: Scoring, asked: Mapping[str, Loaded]) -> None:
     for name, loaded in asked.items():
+        if lost := preflight.missing(loaded):
+            console.print(f"{name}: {lost} (missing=stop ends here instead)")
         generate.tell(f"{name}: not asked, counted as unscored", [(item.id, item.reason) for item in loaded.unasked])
         if not loaded.samples:
             elsewhere = data.of_the_other_half(cfg, name.partition("/")[0])

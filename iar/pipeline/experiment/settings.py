@@ -300,6 +300,7 @@ class Scoring(Settings, Questions):
     attack: str | None
     reasoning_tokens: Count
     fluency: bool = False
+    missing: Literal["score", "stop"] = "score"
     dry_run: bool
     budget: Spending = Spending()
     cache: Text | None
@@ -321,6 +322,12 @@ class Scoring(Settings, Questions):
         return value
 
 
+class Checking(Scoring):
+    """conf/check.yaml."""
+
+    measure: FromZero
+
+
 class Auditing(Scoring):
     """conf/audit.yaml."""
 
@@ -340,6 +347,7 @@ class Judging(Section):
 KINDS: dict[str, type[Section]] = {
     "analyze": Analysis,
     "audit": Auditing,
+    "check": Checking,
     "collect": Collection,
     "evaluate": Scoring,
     "extract": Extraction,

@@ -1,0 +1,178 @@
+"""What is wrong with a command before it starts: everything at once, and no weights are loaded for it.
+
+A sweep looks itself (`check`), since a wrong layer costs minutes once the model is loaded; ``iar.check`` looks further
+and says what the command would take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import DataError
+from benchmark.sample import Loaded
+from benchmark.untrusted import parse_json
+from iar.errors import UserError
+from iar.judges import factory
+from iar.models.pocket import WEIGHTS
+from iar.pipeline.evaluation import pictures, prompts
+from iar.pipeline.experiment import data
+from iar.pipeline.experiment.plan import Plan
+from iar.pipeline.experiment.settings import Model, Scoring, Settings
+
+_DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_TEXTS = ("text_config", "llm_config", "language_config")
+
+
+@dataclass
+class Found:
+    """What was seen.
+
+    Attributes:
+        samples: Protocol -> what it asks, of the benchmarks that could be read.
+        problems: One line each; empty where the command can start.
+    """
+
+    samples: dict[str, Loaded] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def take(self, step: Callable[[], Any]) -> None:
+        """What a step raises is a problem."""
+        try:
+            step()
+        except (UserError, DataError) as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
+
+
+def check(asked: Plan) -> dict[str, Loaded]:
+    """The samples of a plan whose data are there (`iar.pipeline.experiment.data.prepare`).
+
+    Raises:
+        UserError: Everything that is wrong, numbered where it is several things.
+    """
+    found = look(asked)
+    if len(found.problems) == 1:
+        raise UserError(found.problems[0])
+    if found.problems:
+        listed = "; ".join(f"({number}) {problem}" for number, problem in enumerate(found.problems, 1))
+        raise UserError(f"{len(found.problems)} things are wrong: {listed}")
+    return found.samples
+
+
+def look(asked: Plan, deep: bool = False) -> Found:
+    """Everything that is wrong with a plan.
+
+    Args:
+        deep: Read the pairs too, not only look whether they are there.
+    """
+    cfg, found = asked.cfg, Found()
+    here = cfg.model.kind == "local"
+    if here:
+        found.take(partial(_placement, cfg.model))
+        found.take(partial(_model, asked))
+    for name in asked.benchmarks:
+        found.take(partial(_questions, cfg, name, found.samples))
+        found.take(partial(pictures.check, cfg, [name], local=True))
+    steered = {c.source: c.pairs for c in asked.configurations if c.steered}
+    for name, own in asked.pairs.items() if here else ():
+        missing = [s for s, pairs in steered.items() if pairs == name and not _vectors(cfg, s).exists()]
+        if missing:
+            found.take(partial(_pairs, own, deep))
+    found.take(partial(prompts.composer, cfg, asked.configurations))
+    found.take(partial(factory.configured, cfg))
+    return found
+
+
+def missing(loaded: Loaded) -> str:
+    """How many of a benchmark's questions cannot be asked, e.g. ``27 of 60 (45 %) cannot be asked``; "" for none."""
+    lost = len(loaded.unasked)
+    if not lost:
+        return ""
+    total = lost + len(loaded.samples)
+    return f"{lost:,} of {total:,} ({100 * lost / total:.0f} %) cannot be asked"
+
+
+def _questions(cfg: Scoring, name: str, samples: dict[str, Loaded]) -> None:
+    """Adds a benchmark's samples to those of the others."""
+    loaded = data.load(cfg, [name])
+    for key, one in loaded.items():
+        if cfg.missing == "stop" and one.unasked:
+            first = one.unasked[0]
+            raise UserError(
+                f"{key}: {missing(one)}, first {first.id}: {first.reason}; with missing=score they count as unscored"
+            )
+    samples.update(loaded)
+
+
+def _placement(cfg: Model) -> None:
+    """Raises where precision, attention or quantisation are none, or need what is not installed."""
+    from iar.models.placement import placement
+
+    placement(cfg.dtype, cfg.device, cfg.device_map, cfg.attention, cfg.quantization)
+
+
+def _model(asked: Plan) -> None:
+    """Raises where the model's folder is none, or has fewer layers than are asked for."""
+    cfg = asked.cfg.model
+    count = layers(cfg)
+    if count is None:
+        return
+    place = folder(cfg)
+    name = place.resolve().name if place else cfg.name
+    for layer in (layer for c in asked.configurations for layer in (*c.layers, max(0, c.gate_layer))):
+        if not 0 <= layer < count:
+            raise UserError(f"layer {layer} is outside the model {name!r}: its layers are 0 to {count - 1}")
+
+
+def layers(cfg: Model) -> int | None:
+    """The number of decoder blocks that the config of a model's folder says; None where that does not say it.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    place = folder(cfg)
+    if place is None or cfg.gguf:
+        return None
+    try:
+        content = parse_json((place / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return None  # loading says what is wrong with it
+    return next(_depths(content), None)
+
+
+def _depths(config: Any) -> Iterator[int]:
+    for part in (*(config.get(name) for name in _TEXTS), config) if isinstance(config, dict) else ():
+        for key in _DEPTHS:
+            if isinstance(part, dict) and type(part.get(key)) is int:
+                yield part[key]
+
+
+def folder(cfg: Model) -> Path | None:
+    """Where the model lies on this machine; None of a hub id, an installed package, or a file."""
+    path = str(cfg.path)
+    if path == "pocket":
+        return Path(WEIGHTS)
+    if cfg.path is None or path.startswith("package:") or path.lower().endswith(".gguf"):
+        return None
+    from iar.models import source
+
+    return source.folder_of(path)
+
+
+def _vectors(cfg: Scoring, name: str) -> Path:
+    return Path(cfg.vectors) / f"{name}.safetensors"
+
+
+def _pairs(cfg: Settings, deep: bool) -> None:
+    if cfg.pairs.collect or cfg.pairs.requests:  # the model makes them itself
+        return
+    if deep:
+        import iar.pairs
+
+        iar.pairs.read(cfg.pairs.to_dict())
+    elif cfg.pairs.path is not None and not Path(cfg.pairs.path).expanduser().exists():
+        raise UserError(f"no pairs file {cfg.pairs.path}: give pairs.path=FILE")
