@@ -67,6 +67,7 @@ HOW = {
     "python -m iar.report RUN_DIR --sample ID": HELP,
     "python -m iar.export gguf FILE --layers 14 --positions all --out vector.gguf": HELP,
     "python -m iar.models.convert SRC DST": HELP,
+    "python -m iar.serve MODEL --vectors FILE": HELP,
     "python -m benchmark.speed": REAL,
     "python -m benchmark ls": REAL,
     "python -m benchmark.render figstep --help": REAL,

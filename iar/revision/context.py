@@ -26,7 +26,7 @@ from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.decoder import Decoder, decoder_of
 from iar.revision.configuration import Configuration, Firing
-from iar.revision.direction import Revision, directions
+from iar.revision.direction import directions
 from iar.revision.hooks import steering
 from iar.revision.methods import METHODS, Positions, Scale
 from iar.revision.overflow import check as check_overflow
@@ -106,11 +106,12 @@ def revise(
         raise UserError(
             f"prompt_length={prompt_length} must be at least 1: remove it, or count the padded prompt's tokens"
         )
-    revisions = []
-    for row, source in zip(rows, sources, strict=True):
+    revisions, found = [], [configuration(**row) for row in rows]
+    for one, source in zip(found, sources, strict=True):
         vector_set = source if isinstance(source, VectorSet) else contents[source]
         _check_size(decoder, vector_set)
-        revisions.append(_revision(row, vector_set, dtype))
+        check_overflow(one, vector_set, dtype)
+        revisions.append(directions(one, vector_set))
     if not any(revision.blocks or row["method"] == "none" for row, revision in zip(rows, revisions, strict=True)):
         raise UserError("nothing to revise: say layers=[14], or heads=48 for the 48 best heads")
     with ExitStack() as stack:
@@ -119,7 +120,7 @@ def revise(
             stack.callback(torch.compiler.reset)
         else:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(steering(decoder, revisions, [row["positions"] for row in rows], prompt_length))
+        stack.enter_context(steering(decoder, revisions, [one.positions for one in found], prompt_length))
         yield
 
 
@@ -149,7 +150,14 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _revision(row: dict[str, Any], vectors: VectorSet, dtype: torch.dtype) -> Revision:
+def configuration(**row: Any) -> Configuration:
+    """The configuration of one row, of single values named as in `revise`, with its defaults.
+
+    Raises:
+        UserError: As `revise`.
+    """
+    defaults: dict[str, Any] = {"strength": 1.0, "release": Configuration.release, "layers": (), "heads": 0}
+    row = defaults | {"method": "iar"} | row
     strength, release = (_number(name, row[name]) for name in ("strength", "release"))
     layers = _layers(row["layers"])
     # A row without a place is an unsteered one; an unknown name is an error there too.
@@ -157,9 +165,7 @@ def _revision(row: dict[str, Any], vectors: VectorSet, dtype: torch.dtype) -> Re
     if method in METHODS and METHODS[method].routed:
         raise UserError(f"method {method!r} routes whole prompts: use it in iar.sweep")
     read = {"layers": layers, "method": method, "strength": strength, "release": release}
-    configuration = Configuration(**(row | read))
-    check_overflow(configuration, vectors, dtype)
-    return directions(configuration, vectors)
+    return Configuration(**(row | read))
 
 
 def _number(name: str, value: Any) -> float:

@@ -49,7 +49,10 @@ class Gate:
 
     def weights(self, hidden: Tensor) -> Tensor:
         """(n, hidden) activations at the last prompt token -> (n, k) float32 factors of what is added."""
-        found = self.probabilities(hidden)
+        return self.decide(self.probabilities(hidden))
+
+    def decide(self, found: Tensor) -> Tensor:
+        """(n, k) probabilities -> (n, k) float32 factors of what is added."""
         if self.kind == "soft":
             return found
         threshold = found.new_tensor(self.threshold)

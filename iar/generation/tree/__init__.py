@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from iar.generation.tree.answer import answer
 from iar.generation.tree.check import Sharing, self_check
-from iar.generation.tree.request import Branch, Decoding, Place, Request
+from iar.generation.tree.request import Branch, Decoding, Follower, Place, Request
 from iar.generation.tree.wave import Limits
 
-__all__ = ["answer", "self_check", "Sharing", "Request", "Branch", "Decoding", "Place", "Limits"]
+__all__ = ["answer", "self_check", "Sharing", "Request", "Branch", "Decoding", "Follower", "Place", "Limits"]

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from iar.generation.finite import NotFinite
 from iar.generation.tree.check import GROW, self_check
-from iar.generation.tree.request import Decoding, Place, Request
+from iar.generation.tree.request import Decoding, Follower, Place, Request
 from iar.generation.tree.rows import broken_rows
 from iar.generation.tree.wave import Limits
 from iar.models.checkpoint import LoadedModel
@@ -67,7 +68,7 @@ def _broken(
     if not tokens:  # computed apart from each other: all of them
         return list(suspects)
     asked, places = _only(requests, set(suspects))
-    short = replace(_placed(decoding, places), max_new_tokens=tokens)
+    short = replace(_placed(decoding, places), max_new_tokens=tokens, follow=None)
     return [places[r][b] for r, b in broken_rows(loaded, asked, short, limits)]
 
 
@@ -83,11 +84,23 @@ def _only(requests: Sequence[Request], left: set[Place]) -> tuple[list[Request],
 
 
 def _placed(decoding: Decoding, places: Sequence[Sequence[Place]]) -> Decoding:
-    """Decoding whose noise is given the places among all requests."""
-    perturb = decoding.perturb
-    if perturb is None:
-        return decoding
-    return replace(decoding, perturb=lambda at, step, scores: perturb([places[r][b] for r, b in at], step, scores))
+    """Decoding whose noise and whose follower are given the places among all requests."""
+    if perturb := decoding.perturb:
+        decoding = replace(
+            decoding, perturb=lambda at, step, scores: perturb([places[r][b] for r, b in at], step, scores)
+        )
+    return replace(decoding, follow=_Placed(decoding.follow, places)) if decoding.follow else decoding
+
+
+class _Placed:
+    def __init__(self, follow: Follower, places: Sequence[Sequence[Place]]) -> None:
+        self.follow, self.places = follow, places
+
+    def read(self, place: Place, probabilities: Tensor) -> None:
+        self.follow.read(self.places[place[0]][place[1]], probabilities)
+
+    def grew(self, places: Sequence[Place], step: int, tokens: Sequence[int]) -> Sequence[bool]:
+        return self.follow.grew([self.places[r][b] for r, b in places], step, tokens)
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -123,6 +123,7 @@ class Growth:
 
 
 Process = Callable[[Tensor, Tensor, Tensor], Tensor]
+Follow = Callable[[Tensor, int, Tensor], Tensor]
 
 
 def grow(
@@ -133,6 +134,7 @@ def grow(
     decoding: Decoding,
     process: Process,
     keep: list[Tensor] | None = None,
+    follow: Follow | None = None,
 ) -> list[list[int]]:
     """Generate every branch's answer: its ids, by the number of the branch.
 
@@ -141,6 +143,7 @@ def grow(
         process: (branch numbers, answers so far, logits) -> scores: what the model's own settings and the sampling make
             of the logits of some branches.
         keep: Is given the logits of every step, (branches, vocabulary), NaN where a branch has ended.
+        follow: (branch numbers, step, tokens) -> bools: is told the tokens, and says which answers end with them.
 
     Raises:
         NotFinite: Some logits are no numbers; of which branch first cannot be told.
@@ -160,6 +163,9 @@ def grow(
         broken, over = torch.stack([~finite(logits).all(), ended.all()]).tolist()  # one wait for the device
         if broken:
             raise NotFinite(range(branches), step + 1)
+        if follow is not None:
+            ended = ended | follow(numbers, step, chosen)
+            over = bool(ended.all())
         if over or step + 1 == decoding.max_new_tokens:
             break
         tokens = torch.zeros_like(growth.slots.branch).masked_scatter(live, chosen)
@@ -167,6 +173,19 @@ def grow(
         tokens = growth.tidy(tokens, decoding.max_new_tokens - step - 1)
         scores = growth.step(passes, steering, tokens)
     return [answer[:n] for answer, n in zip(ids.tolist(), lengths.tolist(), strict=True)]
+
+
+def follower(decoding: Decoding, places: list[Place]) -> Follow | None:
+    """What follows the branches of a batch, by the place of each."""
+    told = decoding.follow
+    if told is None:
+        return None
+
+    def follow(numbers: Tensor, step: int, tokens: Tensor) -> Tensor:
+        ends = told.grew([places[n] for n in numbers.tolist()], step, tokens.tolist())
+        return torch.tensor(ends, dtype=torch.bool, device=numbers.device)
+
+    return follow
 
 
 def processor(model: Any, decoding: Decoding, prompts: list[list[int]], places: list[Place]) -> Process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -58,6 +59,16 @@ class Request:
         return value.ndim >= 2 and value.shape[:2] == (1, len(self.tokens))
 
 
+class Follower(Protocol):
+    """Is told of answers while they grow. One that had to be begun again is told again, from step 0."""
+
+    def read(self, place: Place, probabilities: Tensor) -> None:
+        """(k,) probabilities that the gate of a place read at the end of its prompt."""
+
+    def grew(self, places: Sequence[Place], step: int, tokens: Sequence[int]) -> Sequence[bool]:
+        """The next token of each place, the first at step 0; which of the answers end with it."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How answers are decoded; greedily, unless `perturb` adds noise.
@@ -68,12 +79,14 @@ class Decoding:
         stop: (answers, tokens so far) ids -> one bool an answer: whether it ends here.
         perturb: (places, step, scores) -> scores: changes the scores (answers, vocabulary) before the best token is
             taken; a step counts from 0.
+        follow: Is told every token as soon as it is chosen, and may end answers.
     """
 
     max_new_tokens: int
     ends: frozenset[int] = field(default_factory=frozenset)
     stop: Stop | None = None
     perturb: Perturb | None = None
+    follow: Follower | None = None
 
     def ended(self, answers: Tensor) -> Tensor:
         """(answers,) bools from the ids so far, (answers, tokens)."""

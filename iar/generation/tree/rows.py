@@ -7,7 +7,9 @@ attention. Where the prompt itself is steered nothing is shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -16,10 +18,12 @@ from torch import Tensor
 from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
 
 from iar.generation.finite import NotFinite, Watch
-from iar.generation.tree.request import Decoding, Place, Request
+from iar.generation.tree.request import Decoding, Follower, Place, Request
 from iar.generation.tree.wave import Limits
 from iar.models import chat
 from iar.models.checkpoint import LoadedModel
+from iar.revision.direction import Revision
+from iar.revision.gate import Gate
 from iar.revision.hooks import steering
 
 
@@ -102,6 +106,11 @@ def _answer(
         length = inputs["input_ids"].shape[1]
         branches = [requests[r].branches[b] for r, b in batch]
         revisions, positions = [b.revision for b in branches], [b.positions for b in branches]
+        criteria: list[StoppingCriteria] = [watch, *([_Stop(decoding, length)] if decoding.stop else [])]
+        followed = _Follow(decoding, decoding.follow, batch, length, watch) if decoding.follow else None
+        if followed is not None:
+            revisions = [followed.told(revision, place) for revision, place in zip(revisions, batch, strict=True)]
+            criteria.append(followed)
         with steering(loaded.decoder, revisions, positions), watch.over(model):
             out = model.generate(
                 **inputs,
@@ -114,13 +123,15 @@ def _answer(
                 pad_token_id=chat._pad_id(loaded),
                 eos_token_id=sorted(decoding.ends) or None,
                 logits_processor=[_Perturb(decoding, batch, length)] if decoding.perturb else None,
-                stopping_criteria=[watch, _Stop(decoding, length)] if decoding.stop else [watch],
+                stopping_criteria=criteria,
                 return_dict_in_generate=True,
                 output_logits=logits is not None,
             )
     ids = out.sequences[:, -_steps(out, length) :]
     ends = torch.stack([decoding.ended(ids[:, : n + 1]) for n in range(ids.shape[1])], 1)
     lengths = torch.where(ends.any(1), ends.int().argmax(1) + 1, ids.shape[1])
+    if followed is not None:
+        lengths = torch.minimum(lengths, followed.lengths.to(lengths))
     answers: list[list[int]] = [row[:n] for row, n in zip(ids.tolist(), lengths.tolist(), strict=True)]
     if logits is not None:
         for i, place in enumerate(batch):
@@ -170,3 +181,49 @@ class _Stop(StoppingCriteria):
     def __call__(self, input_ids: Tensor, scores: Any, **options: Any) -> Tensor:
         assert self.decoding.stop is not None
         return self.decoding.stop(input_ids[:, self.length :])
+
+
+class _Follow(StoppingCriteria):
+    """Tells a follower the tokens of one ``generate``, and ends the rows that it ends.
+
+    Attributes:
+        lengths: (rows,) tokens of each row that has ended, by whatever; more than there can be of the others.
+    """
+
+    def __init__(
+        self, decoding: Decoding, follow: Follower, places: Sequence[Place], length: int, watch: Watch
+    ) -> None:
+        self.decoding, self.follow, self.places, self.length, self.watch = decoding, follow, places, length, watch
+        self.lengths = torch.full((len(places),), decoding.max_new_tokens + 1)
+
+    def told(self, revision: Revision, place: Place) -> Revision:
+        """A revision whose gate tells what it reads; its row alone has it."""
+        gate = revision.gate
+        if gate is None:
+            return revision
+        return replace(
+            revision,
+            gate=_Told(**{f.name: getattr(gate, f.name) for f in fields(gate)}, tell=partial(self.follow.read, place)),
+        )
+
+    def __call__(self, input_ids: Tensor, scores: Any, **options: Any) -> Tensor:
+        so_far = input_ids[:, self.length :].cpu()
+        step = so_far.shape[1] - 1
+        broken = self.watch(input_ids, scores).cpu()
+        live = [row for row in range(len(self.places)) if self.lengths[row] > step and not broken[row]]
+        if live:
+            told = self.follow.grew([self.places[row] for row in live], step, so_far[live, -1].tolist())
+            over = torch.tensor(told) | self.decoding.ended(so_far[live])
+            self.lengths[live] = torch.where(over, step + 1, self.lengths[live])
+        return (self.lengths <= step + 1).to(input_ids.device)
+
+
+@dataclass(frozen=True)
+class _Told(Gate):
+    """A gate of one row that tells what it reads."""
+
+    tell: Callable[[Tensor], None] = lambda read: None
+
+    def decide(self, found: Tensor) -> Tensor:
+        self.tell(found[0])
+        return super().decide(found)

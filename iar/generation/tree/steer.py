@@ -30,6 +30,7 @@ class Steering:
         request: (rows, tokens) the request of each token that is steered or read; -1 where that does not matter.
         ends: (rows, tokens) the tokens that gates read; None: none.
         weights: (revisions + 1, requests, k) of each revision's gate; 1 without one.
+        read: (revisions + 1, requests, k) the probabilities that they follow from.
     """
 
     def __init__(self, decoder: Decoder, revisions: Sequence[Revision], requests: int = 0) -> None:
@@ -41,6 +42,7 @@ class Steering:
         gates = [revision.gate for revision in revisions]
         self.gated = any(gates)
         self.weights = torch.zeros(len(revisions) + 1, requests if self.gated else 0, widest(gates))
+        self.read = torch.zeros_like(self.weights)
         self.weights[:, :, 0] = 1
 
     @property
@@ -114,11 +116,12 @@ class _Read:
             return
         hidden = output[0] if isinstance(output, tuple) else output
         if steering.weights.device != hidden.device:
-            steering.weights = steering.weights.to(hidden.device)
+            steering.weights, steering.read = steering.weights.to(hidden.device), steering.read.to(hidden.device)
         for number, gate in self.gates.items():
             read = steering.ends & (self.start.to(steering.at.device)[steering.at] > gate.layer)
-            found = gate.weights(hidden[read])
-            steering.weights[number, steering.request[read], : found.shape[1]] = found
+            found = gate.probabilities(hidden[read])
+            steering.read[number, steering.request[read], : found.shape[1]] = found
+            steering.weights[number, steering.request[read], : found.shape[1]] = gate.decide(found)
 
 
 class _Add:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from iar.generation.finite import NotFinite
 from iar.generation.tree.cache import TreeCache, join
-from iar.generation.tree.decode import Growth, Slots, grow, processor
+from iar.generation.tree.decode import Growth, Slots, follower, grow, processor
 from iar.generation.tree.layout import Packed, Row, Tree, pack, rows_of, sees_bodies, sees_of_leaves
 from iar.generation.tree.passes import Passes, Tokens
 from iar.generation.tree.request import Decoding, Place, Request
@@ -154,6 +154,7 @@ class Wave:
         tokens = Tokens(ids, length + behind, start + behind, sees, column_depth)
         with self._in_stages(packed, cache, at.shape[1] - leaves):
             logits = self.passes(cache, tokens, leaves)
+        self._tell_gates(rows)
         behind = packed.leaf_depth.gather(1, packed.leaf) + 1
         slots = Slots(
             packed.branch,
@@ -169,10 +170,21 @@ class Wave:
         process = processor(self.loaded.model, self.decoding, prompts, places)
         growth = Growth(slots, cache, column_depth, width + bodies, self.limits.columns)
         try:
-            answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep)
+            follow = follower(self.decoding, places)
+            answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep, follow)
         except NotFinite as error:
             raise NotFinite(places, error.tokens) from None
         return width + bodies, answers, places
+
+    def _tell_gates(self, rows: Sequence[Row]) -> None:
+        """What the rows' gates have read, to what follows their answers."""
+        if self.decoding.follow is None or not self.steering.gated:
+            return
+        for (request, branch), _, last, answer in chain.from_iterable(row.branches for row in rows):
+            gate = self.requests[request].branches[branch].revision.gate
+            if gate is not None:
+                read = self.steering.read[max(last, answer), request, : len(gate.bias)]
+                self.decoding.follow.read((request, branch), read)
 
     def _in_stages(self, packed: Packed, cache: TreeCache, bodies: int) -> AbstractContextManager[None]:
         """For the pass of bodies and leaves."""

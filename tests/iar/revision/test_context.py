@@ -63,6 +63,7 @@ def test_printed_formula(tiny: LoadedModel, vectors: VectorSet, features: Any) -
         ({"heads": 5, "strength": 15, "scale": "sigma"}, Configuration("iar", (), 15, "sigma", heads=5)),
         ({"heads": 5, "layers": [1, 3]}, Configuration("iar", (1, 3), 1.0, heads=5)),
         ({"layers": [3], "method": "random", "seed": 4}, Configuration("random", (3,), 1.0, seed=4)),
+        ({"layers": [3], "method": "addition"}, Configuration("iar", (3,), 1.0, positions="all")),
     ],
 )
 def test_one_value_holds_for_every_row(
