@@ -23,6 +23,7 @@ _EXAMPLES = """examples:
   python -m iar.vectors diff A.safetensors B.safetensors
   python -m iar.vectors import repeng.gguf --model DIR --out imported.safetensors
   python -m iar.vectors import vec_layer_14.pt --model DIR --out imported.safetensors
+  python -m iar.vectors push ORG/NAME FILE --layer 14 --strength 1.5 --run RUN_DIR --dry-run
   python -m iar.extract shard=0/2; python -m iar.extract shard=1/2      (on two machines, say)
   python -m iar.vectors merge runs/vectors/pocket/*-part-*.safetensors --out merged.safetensors
 """
@@ -35,15 +36,15 @@ def main() -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="inspect | diff | merge | import")
+    commands = parser.add_subparsers(required=True, metavar="inspect | diff | merge | import | push")
     inspect = commands.add_parser("inspect", help="header, a table of the layers and their gates, and the best heads")
-    inspect.add_argument("file", type=Path)
+    inspect.add_argument("file", help="a vector file, or hf://ORG/NAME")
     inspect.add_argument(
         "--figure", type=Path, help="draw probe accuracies and the cosines between layers: FIGURE.png and .pdf"
     )
     inspect.set_defaults(run=lambda args: _inspect(args.file, args.figure))
     diff = commands.add_parser("diff", help="where two files differ, and the cosine of their vectors, layer by layer")
-    diff.add_argument("files", type=Path, nargs=2, metavar="file")
+    diff.add_argument("files", nargs=2, metavar="file")
     diff.set_defaults(run=lambda args: _diff(*args.files))
     merge = commands.add_parser("merge", help="the vectors of all parts of a split extraction")
     merge.add_argument("parts", type=Path, nargs="+")
@@ -63,12 +64,22 @@ def main() -> None:
     foreign.add_argument("--revision", help="commit, tag or branch of a hub model")
     foreign.add_argument("--template", help="chat template of the model, where it has none of its own")
     foreign.set_defaults(run=_import)
+    share = commands.add_parser("push", help="share a vector file on the Hub, with a card that says what it is")
+    share.add_argument("repo", metavar="ORG/NAME")
+    share.add_argument("file", type=Path)
+    share.add_argument("--layer", type=int, required=True, help="the block to steer")
+    share.add_argument("--strength", type=float, required=True)
+    share.add_argument("--run", dest="folder", type=Path, metavar="RUN_DIR", help="scores of this run are on the card")
+    share.add_argument("--configuration", default="", help="of the run (default: iar-L<layer>-x<strength>)")
+    share.add_argument("--private", action="store_true", help="a repository that others do not see")
+    share.add_argument("--dry-run", action="store_true", help="print the card and upload nothing")
+    share.set_defaults(run=_push)
     args = parser.parse_args()
     with cli.reported():
         args.run(args)
 
 
-def _inspect(path: Path, figure: Path | None) -> None:
+def _inspect(path: str, figure: Path | None) -> None:
     vectors = file.read(path)
     console = Console()
     for key, value in sorted(_header(vectors).items()):
@@ -80,7 +91,9 @@ def _inspect(path: Path, figure: Path | None) -> None:
         from iar.plots import vector_figure
 
         heads = None if vectors.heads is None else vectors.heads.accuracy.numpy()
-        print(*vector_figure(vectors.accuracy.numpy(), vectors.cosines.numpy(), heads, figure, path.stem), sep="\n")
+        print(
+            *vector_figure(vectors.accuracy.numpy(), vectors.cosines.numpy(), heads, figure, Path(path).stem), sep="\n"
+        )
 
 
 def _import(args: argparse.Namespace) -> None:
@@ -96,10 +109,19 @@ def _import(args: argparse.Namespace) -> None:
     print(args.out)
 
 
-def _diff(first: Path, second: Path) -> None:
+def _push(args: argparse.Namespace) -> None:
+    from iar.vectors import hub
+    from iar.vectors.card import card
+
+    vectors = file.read(args.file)
+    text = card(args.repo, args.file, vectors, args.layer, args.strength, args.folder, args.configuration)
+    print(text if args.dry_run else hub.push(args.repo, args.file, text, args.private))
+
+
+def _diff(first: str, second: str) -> None:
     a, b = file.read(first), file.read(second)
     console = Console()
-    table = Table("", str(first.name), str(second.name), title="header, where it differs")
+    table = Table("", Path(first).name, Path(second).name, title="header, where it differs")
     one, other = _header(a), _header(b)
     for key in sorted(one.keys() | other.keys()):
         if one.get(key) != other.get(key):

@@ -25,6 +25,7 @@ from benchmark.untrusted import parse_json
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.records.text_file import replacing
+from iar.vectors import hub
 from iar.vectors.gates import Gates
 from iar.vectors.header import FORMAT_VERSION, IMPORTED, VOLATILE
 from iar.vectors.vector_set import HeadVectors, VectorSet
@@ -63,14 +64,18 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
 
 
 def read(path: str | Path, loaded: LoadedModel | None = None) -> VectorSet:
-    """Read the file; with ``loaded``, refuse vectors of any other model.
+    """Read the file, or one on the Hub (``hf://ORG/NAME``); with ``loaded``, refuse vectors of any other model.
 
     Raises:
         UserError: Missing, truncated, no safetensors, no vector file, made with another model, or numbers inside that
             no estimate gives (NaN, whole numbers, a negative sigma, a vector of length 0).
     """
+    origin = {}
+    if hub.is_address(path):
+        path, origin[hub.HEADER] = hub.file(str(path))
     path = Path(path)
     tensors, header = read_tensors(path)
+    header |= origin
     if header.get("format_version") != FORMAT_VERSION:
         found = header.get("format_version", "none")
         if "part" in header:

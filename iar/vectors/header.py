@@ -16,6 +16,7 @@ FORMAT_VERSION = "2"
 IMPORTED = "source_format"  # of vectors that another library made; the key says how they were written
 # Not part of what the vectors are: two files that differ only here steer alike.
 VOLATILE = (
+    "hub",  # where it was read from
     *("created", "torch_version", "transformers_version", "iar_version"),
     *("gate_words_auroc", "gate_contrast", "gate_contrast_auroc", "gate_contrast_words_auroc"),
 )

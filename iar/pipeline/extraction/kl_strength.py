@@ -103,7 +103,7 @@ class _Search:
         source = configuration.source
         if source not in self.vectors:
             raise UserError(f"configuration {configuration.name!r} needs vectors {source}: make them with iar.extract")
-        file = vector_files.path(self.cfg, source).with_suffix(".kl.json")
+        file = vector_files.notes(self.cfg, source).with_suffix(".kl.json")
         known, key = _read(file), self._key(configuration)
         if key not in known:
             known[key] = self._found(configuration)

@@ -77,6 +77,7 @@ def extract(cfg: Settings, wanted: Sequence[Configuration], settings: Workers) -
             were lost.
     """
     vector_files.check_name(cfg)
+    vector_files.check_writable(cfg, [c.source for c in wanted])
     if cfg.gates:
         gate_prompts.read(cfg)
     with _workers(cfg, settings) as pool:

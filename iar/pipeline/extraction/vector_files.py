@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from iar.pipeline.experiment.settings import Settings
 from iar.pipeline.extraction import fit_gates, gate_prompts, self_made_pairs
 from iar.revision.configuration import Configuration
 from iar.terminal.console import bars, console
-from iar.vectors import Gates, VectorSet, partial
+from iar.vectors import Gates, VectorSet, hub, partial
 from iar.vectors.header import header
 from iar.vectors.statistics import Statistics
 
@@ -39,6 +39,7 @@ def extract(
     Returns:
         The vectors by the name of their file (`Configuration.source`).
     """
+    check_writable(cfg, [c.source for c in wanted])
     examples = read(cfg, loaded) if examples is None else examples
     if cfg.gates:
         gate_prompts.read(cfg)  # what is wrong with them comes before minutes go into vectors
@@ -64,6 +65,7 @@ def extract_part(cfg: Settings, loaded: LoadedModel, wanted: Sequence[Configurat
         raise UserError(
             f"shard={shard} makes a part of the vectors, without gates: merge the parts first, then gates are fitted"
         )
+    check_writable(cfg, [c.source for c in wanted])
     part, parts = _shard(shard)
     examples = read(cfg, loaded)
     statistics = _statistics(cfg, loaded, partial.share(examples, part, parts), wanted)
@@ -89,6 +91,8 @@ def ensure(
             it lacks the heads asked for.
     """
     found: dict[str, VectorSet] = {}
+    if hub.is_address(cfg.vectors):
+        console.print(f"vectors: {hub.folder(cfg.vectors).address}")  # the commit, for the run's log
     headed = {c.source for c in configurations if c.heads}
     conditional = {c.source for c in configurations if c.conditional}
     for name, own in pair_sets.items():
@@ -135,6 +139,7 @@ def write_gates(
     Raises:
         UserError: A file cannot be written.
     """
+    check_writable(cfg, vector_sets)
     found = {source: replace(vector_set, gates=gates[source]) for source, vector_set in vector_sets.items()}
     for source, vector_set in found.items():
         vectors.write(path(cfg, source), vector_set)
@@ -169,7 +174,31 @@ def read(cfg: Settings, loaded: LoadedModel) -> list[Example]:
 
 
 def path(cfg: Settings, source: str) -> Path:
-    return Path(cfg.vectors) / f"{source}.safetensors"
+    """The file of these vectors: in the folder ``cfg.vectors``, or in a repository of the Hub (``hf://ORG/NAME``)."""
+    folder = hub.folder(cfg.vectors).path if hub.is_address(cfg.vectors) else Path(cfg.vectors)
+    return folder / f"{source}.safetensors"
+
+
+def notes(cfg: Settings, source: str) -> Path:
+    """Where what is measured of these vectors is kept: beside them, and never in the cache of the Hub's files."""
+    if not hub.is_address(cfg.vectors):
+        return path(cfg, source)
+    found = hub.folder(cfg.vectors).address.removeprefix(hub.PREFIX).replace("@", "/")
+    return Path("runs/vectors/hub") / found / f"{source}.safetensors"
+
+
+def check_writable(cfg: Settings, sources: Iterable[str]) -> None:
+    """Raises where these vectors, or their gates, would have to be made in a repository of the Hub.
+
+    Raises:
+        UserError: They would; it says what the repository holds.
+    """
+    if hub.is_address(cfg.vectors):
+        there = [file.stem for file in sorted(hub.folder(cfg.vectors).path.glob("*.safetensors"))]
+        raise UserError(
+            f"{cfg.vectors} lacks {', '.join(sources)} or gates, and nothing is written there: it holds "
+            f"{', '.join(there) or 'none'} (<pairs>-<estimator>-<tokens>); take those, or vectors=DIR"
+        )
 
 
 def _asked(wanted: Sequence[Configuration]) -> dict[str, list[str]]:

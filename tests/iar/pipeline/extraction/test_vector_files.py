@@ -10,6 +10,7 @@ from iar.errors import UserError
 from iar.pipeline.extraction import vector_files
 from iar.revision import Configuration
 from iar.vectors import partial
+from tests.iar.vectors.test_hub import server  # noqa: F401  (a fixture)
 
 MEAN = Configuration("iar", (2,), 1.0)
 LAST = Configuration("iar", (2,), 1.0, tokens="last")
@@ -106,3 +107,20 @@ def test_heads_that_were_not_read_are_missed_before_anything_is_made(compose, ti
 def test_missing_pairs_name_the_setting(compose, tiny, tmp_path):
     with pytest.raises(UserError, match=r"pairs\.jsonl"):
         vector_files.extract(compose("extract", f"data.root={tmp_path}"), tiny, [MEAN])
+
+
+def test_a_repository_of_the_hub_is_read_and_never_written(server, compose, tiny, pocket_data, tiny_vectors, capsys):  # noqa: F811
+    server.repos["me/kind"] = [("a" * 40, {f"{MEAN.source}.safetensors": _bytes(tiny_vectors, MEAN)})]
+    cfg = compose("sweep", f"data.root={pocket_data}", "vectors=hf://me/kind")
+    found = vector_files.ensure(cfg, tiny, [MEAN], {"multi_response": cfg})[MEAN.source]
+    assert f"vectors: hf://me/kind@{'a' * 40}" in capsys.readouterr().err
+    assert torch.equal(found.vectors, vectors.read(tiny_vectors / f"{MEAN.source}.safetensors", tiny).vectors)
+    last = Configuration("iar", (2,), 1.0, tokens="last")
+    with pytest.raises(UserError, match=r"lacks multi_response-mms-last or gates.*it holds multi_response-mms-mean"):
+        vector_files.ensure(cfg, tiny, [last], {"multi_response": cfg})
+    kept = vector_files.notes(cfg, MEAN.source)
+    assert kept.parent.as_posix() == f"runs/vectors/hub/me/kind/{'a' * 40}"
+
+
+def _bytes(folder, configuration):
+    return (folder / f"{configuration.source}.safetensors").read_bytes()
