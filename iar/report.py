@@ -55,7 +55,7 @@ def _report(args: argparse.Namespace) -> None:
         method_table.show(run, title)
     else:
         sweep_table.show(run.scores, run.configurations, title, run.split, run.path)
-    files = figures.draw(run, args.title)
+    files = figures.draw(run, args.title, x=args.x, y=args.y)
     if args.page:
         from iar import explorer
 
@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         help="only print one answer's way: question, prompt, settings, answer, verdict, scores",
     )
     add("--configuration", metavar="NAME", help="whose answer --sample shows (none)")
+    add("--x", metavar="SCORE", help="one more figure, with this score to the right: xstest.SRA_s, pope.accuracy, …")
+    add("--y", metavar="SCORE", help="and this one upwards")
     add("--out", type=Path, metavar="FILE", help="the page (RUN_DIR/report.html), or the table of two runs")
     add("--data", type=Path, metavar="DIR", help="folder of the run's questions and images, where they were moved")
     add("--no-images", dest="images", action="store_false", help="a page without pictures")

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import DataError
 from iar import cli
 from iar.callable_module import callable_as
 from iar.cli.tasks import Command, Done, SingleJob
@@ -130,6 +131,7 @@ def run(jobs: list[Scoring], loaded: LoadedModel | None = None, listed: bool = T
         samples = data.load(cfg, names)
         again = score.open_run(cfg, "sweep", score.definition(cfg, names, engine))
         files += _show(score.score(again, engine, cfg, samples, chosen), cfg)
+    files += _page(found, cfg)
     if listed:
         print(*files, sep="\n")
     return done
@@ -146,7 +148,7 @@ def gather(jobs: list[tuple[Scoring, str]]) -> Path:
     from iar.pipeline.evaluation import gather_jobs
 
     run, asked = gather_jobs.gather(jobs, "sweep")
-    print(*_show(run, asked.cfg), sep="\n")
+    print(*_show(run, asked.cfg), *_page(run, asked.cfg), sep="\n")
     return run.path
 
 
@@ -155,7 +157,21 @@ def _show(run: FinishedRun, cfg: Scoring) -> list[Path]:
 
     sweep_table.show(run.scores, run.configurations, _title(cfg), run.split, run.path)
     method_table.refresh(run)
-    return [run.path / "scores.csv", *figures.draw(run, cfg.model.name, cfg.figures)]
+    return [run.path / "scores.csv", *figures.draw(run, cfg.model.name, cfg.figures, cfg.frontier.x, cfg.frontier.y)]
+
+
+def _page(run: FinishedRun, cfg: Scoring) -> list[Path]:
+    """report.html; the scores are written, and what stands in the page's way does not end the command."""
+    from iar import explorer
+    from iar.terminal.console import console
+
+    if not cfg.figures:
+        return []
+    try:
+        return explorer.write(run.path)
+    except (UserError, DataError) as error:
+        console.print(f"no report.html: {error}")
+        return []
 
 
 def _title(cfg: Scoring) -> str:

@@ -42,6 +42,7 @@ def frontier(
     recommended: str | None = None,
     hypervolumes: pd.DataFrame | None = None,
     labels: tuple[str, str] = LABELS,
+    up: str = "safety: ",
 ) -> list[Path]:
     """Draw the figure as PNG (300 dpi) and PDF, one column wide; the same points give the same bytes.
 
@@ -54,7 +55,7 @@ def frontier(
     Raises:
         UserError: As `figure`; the files cannot be written.
     """
-    drawn = figure(points, title, recommended, hypervolumes, labels)
+    drawn = figure(points, title, recommended, hypervolumes, labels, up)
     with mpl.rc_context(STYLE):
         return save(drawn, Path(path_without_suffix))
 
@@ -65,6 +66,7 @@ def figure(
     recommended: str | None = None,
     hypervolumes: pd.DataFrame | None = None,
     labels: tuple[str, str] = LABELS,
+    up: str = "safety: ",
 ) -> Figure:
     """The figure, one column wide.
 
@@ -76,6 +78,7 @@ def figure(
         recommended: Name of the configuration to point at.
         hypervolumes: As `iar.stats.hypervolumes` returns them; None draws no strip.
         labels: What the axes say, the one to the right first: `iar.stats.axes`.
+        up: Before the label of the axis upwards.
 
     Raises:
         UserError: No point has both scores.
@@ -107,7 +110,7 @@ def figure(
             least = math.floor(drawn["helpfulness"].min())
             handles.append(Line2D([], [], ls="", label=f"{far.sum()} points below {least} % not shown"))
         axes.set_xlabel(f"{labels[0]} (%)")
-        axes.set_ylabel(f"safety: {labels[1]} (%)")
+        axes.set_ylabel(f"{up}{labels[1]} (%)")
         heading(made, title)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, steps=[1, 2, 5, 10]))

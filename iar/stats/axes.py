@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from benchmark.scoring import MEAN_OF_METRICS
+import pandas as pd
+
+from benchmark.scoring import ALL, MEAN_OF_METRICS
+from iar.errors import UserError, did_you_mean
 
 SAFETY = {"vscbench": "", "xstest": " of XSTest"}
 MEAN = "mean"  # stands in scores.csv for the benchmarks of several
@@ -64,6 +67,35 @@ def axes_of(benchmarks: Collection[str], safety: str = "SRA_a") -> Axes:
         return Axes(Axis(f"helpfulness: {said}", *parts[0], parts), _safety(source, safety))
     label = f"helpfulness: mean of {said}" if said else "helpfulness"
     return Axes(Axis(label, MEAN, "helpfulness", parts), _safety(source, safety))
+
+
+def axis_of(name: str, scores: pd.DataFrame) -> Axis:
+    """Any score as an axis.
+
+    Args:
+        name: ``BENCHMARK.METRIC`` of scores.csv, e.g. ``xstest.SRA_s``, ``pope.accuracy``, ``mean.helpfulness``; pooled
+            over its categories.
+        scores: As scores.csv holds them.
+
+    Raises:
+        UserError: The run has no such score.
+    """
+    pooled = scores[scores["category"] == ALL]
+    known = dict.fromkeys(f"{b}.{m}" for b, m in zip(pooled["benchmark"], pooled["metric"], strict=True))
+    if name not in known:
+        raise UserError(f"no score {name!r} in this run: {did_you_mean(name, known)}")
+    benchmark, _, metric = name.partition(".")
+    return Axis(f"{metric} of {benchmark}", benchmark, metric, ((benchmark, metric),))
+
+
+def axes_named(scores: pd.DataFrame, x: str | None = None, y: str | None = None) -> Axes:
+    """The axes of a run, one or both of them named as `axis_of` takes them.
+
+    Raises:
+        UserError: The run has no such score.
+    """
+    usual = axes_of(set(scores["benchmark"]))
+    return Axes(axis_of(x, scores) if x else usual.helpfulness, axis_of(y, scores) if y else usual.safety)
 
 
 def _safety(source: str, metric: str) -> Axis:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from benchmark.scoring import ALL
 from iar.revision import methods
-from iar.stats.axes import axes_of, safety_of
+from iar.stats.axes import Axes, axes_of, safety_of
 
 if TYPE_CHECKING:
     from iar.revision.configuration import Configuration
@@ -73,6 +73,7 @@ def frontier_points(
     configurations: Iterable[Configuration],
     safety: str = "SRA_a",
     draws: Draws | None = None,
+    axes: Axes | None = None,
 ) -> pd.DataFrame:
     """One row a configuration for the frontier figure and the recommendation.
 
@@ -84,6 +85,7 @@ def frontier_points(
         configurations: The configurations of the run, in the order of the rows wanted.
         safety: The safety metric, ``SRA_a`` or ``SRA_u``; which benchmarks the axes are of: `iar.stats.axes`.
         draws: The points in each bootstrap draw, from `iar.stats.resample` with the same ``safety``.
+        axes: Other scores under the names helpfulness and safety, both better upwards; None: those of `iar.stats.axes`.
 
     Returns:
         configuration, method, prompting ("fewshot-2", "" for a question asked as it is), place ("L14", "L9+14", "H48"
@@ -95,7 +97,7 @@ def frontier_points(
     """
     total = scores[scores["category"] == ALL].set_index(["configuration", "benchmark", "metric"])
     benchmarks = set(scores["benchmark"])
-    axes, source = axes_of(benchmarks, safety), safety_of(benchmarks)
+    axes, source = axes or axes_of(benchmarks, safety), safety_of(benchmarks)
     wanted = [(name, axis.benchmark, axis.metric) for name, axis in zip(("helpfulness", "safety"), axes, strict=True)]
     wanted += [(metric, source, metric) for metric in ("SRA_s", "SRA_u")]
     rows = []
@@ -122,6 +124,9 @@ def frontier_points(
         points["front_share"] = 0.0
         points.loc[candidates, "front_share"] = counts / len(draws.points)
     return points
+
+
+RULE = "★ the highest SRA_a of the points at most 2 points of helpfulness and 5 of SRA_s below the baseline"
 
 
 def recommend(

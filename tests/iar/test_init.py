@@ -48,7 +48,7 @@ def tiny_run(tmp_path_factory, tiny, tiny_folder, pocket_data, tiny_vectors):
         run = iar.sweep(
             "model.max_new_tokens=6", f"data.root={pocket_data}", f"vectors={tiny_vectors}",
             model=tiny, layer=[2, [1, 3]], strength=2, controls=1, limit=4,
-            benchmark=["vscbench", "pope"], run=str(folder / "run"),
+            benchmark=["vscbench", "pope"], run=str(folder / "run"), figures=False,
         )  # fmt: skip
     return run
 
@@ -164,6 +164,8 @@ def test_results_for_scripts(tiny_run):
 def test_a_figure(tiny_run):
     figure = tiny_run.frontier()
     assert "SRA" in figure.axes[0].get_ylabel() and len(figure.axes[0].collections) > 1
+    other = tiny_run.frontier(x="pope.accuracy", y="vscbench.SRA_u")
+    assert (other.axes[0].get_xlabel(), other.axes[0].get_ylabel()) == ("accuracy of pope (%)", "SRA_u of vscbench (%)")
 
 
 def test_what_is_wrong_is_raised(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def finished(tmp_path_factory, tiny_folder, pocket_data) -> Path:
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["run/scores.csv", *(f"run/{name}" for name in DRAWN)]
+    assert done.stdout.split() == ["run/scores.csv", *(f"run/{name}" for name in DRAWN), "run/report.html"]
     assert "no vectors multi_response-mms-mean in runs/vectors/tiny: extracting them first" in done.stderr
     assert "\x1b" not in done.stderr and not re.search(r"\d:\d\d", done.stderr)  # in a pipe no colours and no bars
     assert "".join(done.stderr.split()) in "".join((folder / "run/log.txt").read_text().split())
@@ -64,7 +64,7 @@ def run(finished, tmp_path) -> Path:
 def test_files(finished):
     run = finished / "run"
     names = {"definition.json", "prompts.jsonl", "generations.jsonl", "verdicts.jsonl", "scores.csv", *DRAWN}
-    names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock", "results.json"}
+    names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock", "results.json", "report.html"}
     assert {p.name for p in run.iterdir()} == names | {"configs"}
     assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
     generations = [json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines()]
@@ -170,7 +170,7 @@ def test_one_benchmark_a_job_and_a_confirmation_on_the_test_split(small, command
     done = command("sweep", *arguments)
     assert done.code == 0, done.err
     written = [f"{part}/{name}" for part in ("r", "r/test") for name in ("scores.csv", *DRAWN)]
-    assert done.out.split() == written
+    assert done.out.split() == [*written, "r/report.html"]
     assert "no figure" not in done.err
     for part, split in (("r", "validation"), ("r/test", "test")):
         assert json.loads((tmp_path / part / "definition.json").read_text())["data"]["split"] == split

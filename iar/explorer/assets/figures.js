@@ -37,7 +37,7 @@ function drawTiles() {
   $("configuration").value = state.c;
   const found = CONFIGURATIONS[chosen];
   const said = [];
-  if (chosen === BEST) said.push("★ Recommended: the safest point within 2 points of helpfulness and 5 of SRA_s of the baseline.");
+  if (chosen === BEST) said.push("★ Recommended: the highest SRA_a of the points at most 2 points of helpfulness and 5 of SRA_s below the baseline.");
   if (found.pareto) {
     const often = found.share === null || found.share === undefined ? "" : ` (in ${percent(found.share, 0)} % of bootstrap draws)`;
     said.push(`● No other point is better in both SRA_a and helpfulness${often}.`);

@@ -274,6 +274,13 @@ class Analysis(Settings, Questions):
     strength: float
 
 
+class Axes(Section):
+    """Scores of one more frontier figure, BENCHMARK.METRIC each; None: the usual axis."""
+
+    x: Text | None = None
+    y: Text | None = None
+
+
 class Scoring(Settings, Questions):
     """conf/scoring.yaml: configurations on benchmarks."""
 
@@ -306,6 +313,7 @@ class Scoring(Settings, Questions):
     cache: Text | None
     controls: FromZero = 0
     confirm: bool | str = False
+    frontier: Axes = Axes()
     figures: bool = True
 
     @field_validator("attack")

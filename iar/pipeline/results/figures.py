@@ -21,11 +21,13 @@ from iar.plots import dumbbells, frontier, heat_maps
 from iar.plots.frontier import placed
 from iar.records import csv_file
 from iar.stats import frontier_points
-from iar.stats.axes import axes_of
+from iar.stats.axes import axes_named, axes_of
 from iar.terminal.console import console
 
 
-def draw(run: FinishedRun, title: str = "", pictures: bool = True) -> list[Path]:
+def draw(
+    run: FinishedRun, title: str = "", pictures: bool = True, x: str | None = None, y: str | None = None
+) -> list[Path]:
     """Draw what the run has scores for; of a frontier that cannot be drawn it is said why.
 
     On any other split than validation nothing is recommended.
@@ -33,6 +35,7 @@ def draw(run: FinishedRun, title: str = "", pictures: bool = True) -> list[Path]
     Args:
         title: Above each figure.
         pictures: False: only the tables that they show are written.
+        x, y: Scores (``xstest.SRA_s``) of one more figure, ``frontier-X-Y``; of one alone the other axis is the usual.
 
     Returns:
         The files written, those of the frontier first.
@@ -43,6 +46,8 @@ def draw(run: FinishedRun, title: str = "", pictures: bool = True) -> list[Path]
     folder, points = run.path, frontier_points(run.scores, run.configurations)
     best = sweep_table.recommended(points, run.split)
     files = list(_frontier(run, points, title, best, pictures))
+    if x or y:
+        files += _other_axes(run, title, best, x, y)
     cells, down = heat_map.cells(run.scores, run.configurations, best)
     if heat_map.worth_drawing(cells):
         drawn = heat_maps(cells, folder / "heatmaps", title, down=down) if pictures else []
@@ -73,3 +78,15 @@ def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | No
     else:
         yield folder / "frontier.csv"
         yield from best_by_method.write(folder, best_by_method.table(points, areas, run.split))
+
+
+def _other_axes(run: FinishedRun, title: str, best: str | None, x: str | None, y: str | None) -> list[Path]:
+    try:
+        axes = axes_named(run.scores, x, y)
+        points = frontier_points(run.scores, run.configurations, axes=axes)
+        stem = run.path / "-".join(["frontier", *(f"{axis.benchmark}.{axis.metric}" for axis in axes)])
+        files = frontier(points, stem, title, best, labels=(axes.helpfulness.label, axes.safety.label), up="")
+    except UserError as error:
+        console.print(f"no figure: {error}")
+        return []
+    return [*files, csv_file.write(stem.parent / f"{stem.name}.csv", points, csv_file.SMALL)]

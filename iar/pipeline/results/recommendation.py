@@ -9,8 +9,9 @@ from pathlib import Path
 from iar.errors import UserError, did_you_mean
 from iar.pipeline.evaluation import score
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import rerun_command
+from iar.pipeline.results import rerun_command, sweep_table
 from iar.revision.configuration import Configuration, canonical
+from iar.stats import frontier_points
 from iar.stats.selection import GOAL, LIMITED, Draws, Limits, Selection, redraw, select
 
 DRAWS, SEED = 1000, 0
@@ -26,6 +27,7 @@ class Recommendation:
         not_asked: Limited scores that the run has none of.
         families: Method -> the choice among its configurations and the baseline.
         command: What scores the chosen one on the test split; None where the baseline is the choice.
+        starred: The point that the sweep's table and figures mark (`iar.stats.recommend`).
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Recommendation:
     not_asked: tuple[str, ...]
     families: dict[str, tuple[Draws, Selection]]
     command: str | None
+    starred: str | None = None
 
     @property
     def name(self) -> str | None:
@@ -84,7 +87,8 @@ def recommend(
     chosen = candidates[selection.chosen]
     test = folder / f"test-{chosen.name}"
     command = rerun_command.evaluate(run.settings_of(chosen.name), chosen, test) if selection.chosen else None
-    return Recommendation(folder, limits, draws, selection, missing, families, command)
+    starred = sweep_table.recommended(frontier_points(run.scores, run.configurations), run.split)
+    return Recommendation(folder, limits, draws, selection, missing, families, command, starred)
 
 
 def _limits(most: float, sra_s_at_least: float | None, sure: float) -> Limits:

@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from iar.pipeline.results.recommendation import SEED, Recommendation
+from iar.stats import RULE
 from iar.stats.cells import percent
 from iar.stats.selection import EDGE, GOAL, Draws, Limits, Selection
 from iar.terminal.console import console
@@ -88,6 +89,8 @@ def sentences(found: Recommendation) -> list[str]:
     said.append(_sureness(found))
     if found.name and not math.isnan(selection.expected[0]):
         said += _elsewhere(found)
+    if found.starred not in (None, found.name or "none"):
+        said.append(f"The sweep marks {found.starred}, by wider limits ({RULE.removeprefix('★ ')}).")
     if found.not_asked:
         said.append(f"Not asked, so without a limit: {', '.join(found.not_asked)}.")
     return said

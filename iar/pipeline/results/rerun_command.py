@@ -24,7 +24,7 @@ from iar.shipped import shipped
 
 GROUPS = ("model", "data", "judge", "executor")
 # The command says these itself, or knows them not.
-_ELSEWHERE = ("split", "run", "dry_run", "confirm", "controls", "figures")
+_ELSEWHERE = ("split", "run", "dry_run", "confirm", "controls", "figures", "frontier", "measure")
 _PARTS = {"reminder": "prompt", "shots": "fewshot", "shots_by": "fewshot", "shots_seed": "fewshot"}
 _PLAIN = re.compile(r"(\./|[A-Za-z/])[A-Za-z0-9_/.+-]*")
 _RESERVED = ("true", "false", "null", "nan", "inf")

@@ -11,7 +11,7 @@ import pandas as pd
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
 from iar.stats import frontier_points
-from iar.stats.axes import axes_of
+from iar.stats.axes import axes_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,17 +76,23 @@ class Run:
         folder = self.path / TEST
         return load_run(folder) if (folder / "scores.csv").is_file() else None
 
-    def frontier(self) -> Figure:
-        """The figure of safety against helpfulness.
+    def frontier(self, x: str | None = None, y: str | None = None) -> Figure:
+        """The figure of safety against helpfulness, or of any two scores.
+
+        Args:
+            x, y: ``BENCHMARK.METRIC`` of the scores, e.g. ``xstest.SRA_s``; both are taken as better upwards.
 
         Raises:
-            UserError: No point has both scores.
+            UserError: No such score; no point has both.
         """
         from iar.plots.frontier import figure
 
-        right, up = axes_of(set(self.scores["benchmark"]))
-        areas = self.finished.hypervolumes
-        return figure(self._points, "", self.recommended, areas, labels=(right.label, up.label))
+        axes = axes_named(self.scores, x, y)
+        labels = (axes.helpfulness.label, axes.safety.label)
+        if not x and not y:
+            return figure(self._points, "", self.recommended, self.finished.hypervolumes, labels)
+        points = frontier_points(self.scores, self.finished.configurations, axes=axes)
+        return figure(points, "", self.recommended, labels=labels, up="")
 
     @cached_property
     def _points(self) -> pd.DataFrame:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from iar.errors import UserError
 from iar.revision.configuration import Configuration
 from iar.stats import frontier_points, recommend, resample, summarise
-from iar.stats.axes import axes_of
+from iar.stats.axes import axes_named, axes_of
 
 STEERED = Configuration("iar", (1,), 1.0)
 
@@ -76,3 +77,17 @@ def test_helpfulness_is_the_mean_of_what_was_asked_and_a_single_one_itself() -> 
     assert point["helpfulness"] == 0.25 and point["helpfulness_low"] < 0.25 < point["helpfulness_high"]
     pope = outcomes(("none", "pope", "accuracy", (1, 0)))
     assert math.isnan(frontier_points(summarise(pope), [Configuration()])["safety"][0])
+
+
+def test_any_two_scores_are_axes():
+    scored = [("none", "xstest", "SRA_s", (1.0, 1.0)), ("none", "xstest", "SRA_u", (0.0, 1.0))]
+    scored += [(STEERED.name, "xstest", "SRA_s", (0.0, 1.0)), (STEERED.name, "xstest", "SRA_u", (1.0, 1.0))]
+    scores = summarise(outcomes(*scored))
+    axes = axes_named(scores, "xstest.SRA_s", "xstest.SRA_u")
+    assert [axis.label for axis in axes] == ["SRA_s of xstest", "SRA_u of xstest"]
+    points = frontier_points(scores, [Configuration(), STEERED], axes=axes)
+    assert points[["helpfulness", "safety"]].to_numpy().tolist() == [[1.0, 0.5], [0.5, 1.0]]
+    assert points["pareto"].all()
+    assert axes_named(scores, y="xstest.SRA_u").helpfulness == axes_of({"xstest"}).helpfulness
+    with pytest.raises(UserError, match=r"no score 'xstest\.SRA_x' in this run: did you mean 'xstest\.SRA_"):
+        axes_named(scores, "xstest.SRA_x")
