@@ -3,6 +3,7 @@
   python -m benchmark.speed pope18
   python -m benchmark.speed all --markdown --json speed.json
   python -m benchmark.speed vscbench64 --quick --repeats 2
+  python -m benchmark.speed serve-load --seconds 300
 
 A figure whose answers differ between the paths is printed as INVALID, and the exit code is 1. --quick runs the same
 code on a smaller model, whose figures mean nothing. Other libraries are measured where they are installed:
@@ -40,9 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m benchmark.speed", description=__doc__, formatter_class=raw)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="figures, or all (but gpu); none: list them")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="figures, or all (but gpu and serve-load); none: list them"
+    )
     parser.add_argument("--quick", action="store_true", help="a smaller model: to see it run")
     parser.add_argument("--repeats", type=whole_number, metavar="N", help="instead of each figure's own number")
+    parser.add_argument("--seconds", type=whole_number, metavar="N", help="how long serve-load lasts (default 300)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write everything to this file")
     parser.add_argument("--markdown", action="store_true", help="print a table for docs/results.md instead of lines")
     return parser
@@ -69,7 +73,7 @@ def _run(given: argparse.Namespace) -> int:
     start = time.perf_counter()
     for index, name in enumerate(names):
         say(f"[{index + 1}/{len(names)}] {name}: {registry.FIGURES[name].title}{_left(names, index, start, given)}")
-        results.append(registry.measure(name, Asked(size, given.repeats, lambda line: say(f"  {line}"))))
+        results.append(registry.measure(name, Asked(size, given.repeats, lambda line: say(f"  {line}"), given.seconds)))
         if not given.markdown:
             print("\n".join(report.lines(results[-1])), end="\n\n", flush=True)
     say(f"{time.perf_counter() - start:.0f} s in all")

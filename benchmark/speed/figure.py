@@ -78,11 +78,13 @@ class Asked:
     Attributes:
         repeats: None takes the figure's own number.
         say: Is told what is going on, a line each.
+        seconds: Of a figure that lasts as long as it is told; None takes its own time.
     """
 
     size: Size
     repeats: int | None = None
     say: Say = lambda line: None
+    seconds: float | None = None
 
     def times(self, own: int) -> int:
         return own if self.repeats is None else self.repeats
