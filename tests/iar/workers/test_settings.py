@@ -34,7 +34,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module", autouse=True)
 def ray() -> Iterator[Any]:
-    found = connect(None, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # by Ray's own 15 every other process goes first
+        found = connect(None, 2)
     yield found
     found.shutdown()
 
