@@ -46,16 +46,18 @@ def content(run: FinishedRun, scores: pd.DataFrame) -> dict[str, Any]:
         }
     return {
         "schema": SCHEMA,
-        "model": run.definition.get("model", {}),
-        "data": run.definition.get("data", {}),
-        "benchmarks": run.benchmarks,
-        "judge": run.definition.get("judge", {}),
+        **{name: _ordered(run.definition.get(name, {})) for name in ("model", "data", "benchmarks", "judge")},
         "split": run.split,
         "configurations": {c.name: c.to_dict() for c in run.configurations},
         "recommended": recommend(points) if chosen else None,
         "front": list(points["configuration"][points["pareto"]]),
         "scores": found,
     }
+
+
+def _ordered(part: Any) -> Any:
+    """A part of the definition in one order, whether it was just made or read from its file."""
+    return json.loads(json.dumps(part, sort_keys=True))
 
 
 def _whole(value: Any) -> int | None:
