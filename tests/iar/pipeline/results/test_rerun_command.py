@@ -90,7 +90,7 @@ def test_the_settings_of_the_run_come_along(arguments, settings, compose) -> Non
     then = settings(method, *arguments)
     command = rerun_command.evaluate(then, method, Path("r"))
     now = read_back(command, compose).to_dict()
-    shared = then.keys() - {"split", "run", "confirm", "controls", "pairs", *Configuration().to_dict()}
+    shared = then.keys() - {*rerun_command._ELSEWHERE, "pairs", *Configuration().to_dict()}
     assert {key: now[key] for key in shared - {"layer"}} == {key: then[key] for key in shared - {"layer"}}
     assert len(shlex.split(command)) < 15  # what follows from another setting is not said
 
