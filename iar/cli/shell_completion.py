@@ -27,9 +27,9 @@ SETTINGS = (
 )
 OTHERS = (
     "benchmark", "benchmark.pocket", "benchmark.pocket.perturbed", "benchmark.render", "benchmark.speed",
-    "benchmark.speed.cost", "iar.export", "iar.judges.tuning", "iar.models.convert", "iar.models.pocket.card",
-    "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.pgd", "iar.recommend", "iar.report", "iar.serve",
-    "iar.stress", "iar.vectors",
+    "benchmark.speed.cost", "iar.export", "iar.integrations.lm_eval", "iar.judges.tuning", "iar.models.convert",
+    "iar.models.pocket.card", "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.pgd", "iar.recommend",
+    "iar.report", "iar.serve", "iar.stress", "iar.vectors",
 )  # fmt: skip
 _SCRIPT = """\
 # What completed python before still does, where this is not about one of IAR's commands.

@@ -34,7 +34,8 @@ class Found(NamedTuple):
 
 
 def is_address(path: str | Path) -> bool:
-    return str(path).startswith(PREFIX)
+    """Whether it is one; a ``Path`` makes ``hf:/`` of it, which counts too."""
+    return str(path).startswith(PREFIX[:-1])
 
 
 def folder(address: str) -> Found:
@@ -94,7 +95,7 @@ def push(repo: str, path: Path, card: str, private: bool = False) -> str:
 
 
 def _parts(address: str) -> tuple[str, str | None, str | None]:
-    found = _ADDRESS.fullmatch(address)
+    found = _ADDRESS.fullmatch(re.sub("^hf:/+", PREFIX, address))
     if not found:
         raise UserError(
             f"{address!r} is no address: it must be hf://ORG/NAME, hf://ORG/NAME/FILE.safetensors or …@REVISION"
