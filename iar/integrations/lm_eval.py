@@ -34,7 +34,7 @@ _EXAMPLES = r"""examples:
   python -m iar.integrations.lm_eval run --model iar --model_args pretrained=DIR --tasks arc_easy
   python -m iar.integrations.lm_eval run --model iar --model_args pretrained=DIR,vectors=FILE,layers=14 --tasks arc_easy
   python -m iar.integrations.lm_eval run --model iar --tasks mmmu_val --apply_chat_template \
-    --model_args pretrained=DIR,vectors=FILE,layers=9+14,strength=0.5,positions=all
+    --model_args pretrained=DIR,vectors=FILE,layers=9+14,strength=0.5,positions=all --batch_size 8
 
 --model_args takes what iar.revise takes (layers, strength, positions, scale, heads, method, seed, gate_layer,
 threshold, gate, release, release_threshold), and dtype, device, revision, template of the model. Everything else is
@@ -251,6 +251,9 @@ def main() -> None:
     parser.add_argument("command", choices=("run", "ls", "validate"), help="lm-eval's commands")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="lm-eval's arguments")
     args = parser.parse_args()
+    if {"-h", "--help"} & set(args.arguments) and find_spec("lm_eval") is None:
+        parser.print_help()
+        return
     with cli.reported():
         register()
         from lm_eval.__main__ import cli_evaluate
