@@ -66,6 +66,8 @@ HOW = {
     "python -m iar.report RUN_DIR OTHER_RUN_DIR": HELP,
     "python -m iar.report RUN_DIR --sample ID": HELP,
     "python -m iar.export gguf FILE --layers 14 --positions all --out vector.gguf": HELP,
+    "python -m iar.integrations.lm_eval run --model iar --model_args pretrained=DIR,vectors=FILE,layers=14"
+    " --tasks arc_easy": HELP,
     "python -m iar.models.convert SRC DST": HELP,
     "python -m iar.serve MODEL --vectors FILE": HELP,
     "python -m benchmark.speed": REAL,

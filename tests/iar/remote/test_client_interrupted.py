@@ -22,8 +22,9 @@ Make = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]
 
 RUN = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 from iar.cli import reported
 from iar.prompting import Turn
 from iar.remote import Client, Endpoint, Request

@@ -181,8 +181,8 @@ def test_one_part_and_all_workers_exclude_each_other(small, command):
 
 def test_without_ray_one_line_names_the_way_out(small, command, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    for name in ("sweep", "extract"):
-        done = command(name, *without(small, "limit"), *RAY)
+    for name, own in (("sweep", ["layer=3"]), ("extract", [])):
+        done = command(name, *without(small, "limit"), *RAY, *own)
         assert (done.code, done.out) == (2, "")
         assert done.err == "error: executor=ray needs the ray package: pip install 'iar[ray]'\n"
     assert not list(tmp_path.iterdir())
