@@ -73,3 +73,16 @@ def test_missing_pictures_are_told_by_benchmark_with_their_share(small, command,
     done = command("sweep", *settings, f"data.root={torn}", "layer=2", "missing=stop", "benchmark=pope")
     assert done.code == 2 and f"pope: {found[1]} of {found[2]} ({found[3]} %) cannot be asked, first" in done.err
     assert "with missing=score they count as unscored" in done.err and not Path("runs").exists()
+
+
+def test_a_folder_with_nothing_but_a_gguf_file_needs_no_config(small, command, tmp_path):
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    (folder / "tiny.gguf").write_bytes(b"GGUF")
+    settings = [setting for setting in small if not setting.startswith("model")]
+    model = ["model=folder", "model.name=packed", f"model.path={folder}"]
+    assert command("check", *settings, *model, "layer=2", "measure=0").out.startswith(
+        f"1. no config.json in {folder}: model.gguf=tiny.gguf takes its GGUF file\n"
+    )
+    done = command("check", *settings, *model, "model.gguf=tiny.gguf", "layer=2", "measure=0")
+    assert "config.json" not in done.out and "reads no images" in done.out, done.err

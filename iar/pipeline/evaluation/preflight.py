@@ -135,7 +135,7 @@ def layers(cfg: Model) -> int | None:
         UserError: There is no such folder.
     """
     place = folder(cfg)
-    if place is None or cfg.gguf:
+    if place is None:
         return None
     try:
         content = parse_json((place / "config.json").read_bytes())
@@ -152,11 +152,11 @@ def _depths(config: Any) -> Iterator[int]:
 
 
 def folder(cfg: Model) -> Path | None:
-    """Where the model lies on this machine; None of a hub id, an installed package, or a file."""
+    """Where the model lies on this machine; None of a hub id, an installed package, or a GGUF file."""
     path = str(cfg.path)
     if path == "pocket":
         return Path(WEIGHTS)
-    if cfg.path is None or path.startswith("package:") or path.lower().endswith(".gguf"):
+    if cfg.path is None or cfg.gguf or path.startswith("package:") or path.lower().endswith(".gguf"):
         return None
     from iar.models import source
 
