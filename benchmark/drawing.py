@@ -81,7 +81,7 @@ def opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Ima
 
 
 def regular(path: Path | str) -> None:
-    """Raises where the path is no regular file: a pipe or a device would be waited for without end.
+    """Raises where the path is not a regular file: a pipe or a device would be waited for without end.
 
     Raises:
         OSError: It is missing, or something else.

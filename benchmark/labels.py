@@ -1,4 +1,4 @@
-"""Labels as judges and people write them, in the words of this toolkit's judge: None where a reply is no label."""
+"""Labels as judges and people write them, in the words of this toolkit's judge: None where a reply is not a label."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def outside(text: str) -> Outside:
     if not marks:
         return Outside(text, found.thought, found.unfinished)
     parts, open_ = _without(text, marks, nested=True)
-    if open_:  # a mark within a thought was no thought of its own: each thought ends at its first closing mark
+    if open_:  # a mark within a thought was not a thought of its own: each thought ends at its first closing mark
         parts, open_ = _without(text, marks, nested=False)
     if open_ and (last := _WRAPPED_LAST.search(text, marks[-1].end)):
         parts, open_ = [*parts, last[0]], False  # it forgot to end the thought, and answered

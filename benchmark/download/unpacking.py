@@ -34,7 +34,7 @@ def unpack(
         tick: Called with the number of files done and in all.
 
     Raises:
-        DataError: It is no zip file, or a damaged one; it has none of the files; or a name in it leads out of the
+        DataError: It is not a zip file, or a damaged one; it has none of the files; or a name in it leads out of the
             folder or is a link, and then nothing at all is unpacked.
     """
     try:

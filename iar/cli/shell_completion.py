@@ -95,7 +95,7 @@ def options(config: str, line: str) -> list[str]:
     if word.startswith("recipe="):
         return [recipe for recipe in recipes if recipe.startswith(word)]
     given = [one for one in rest if "=" in one and not one.startswith(("-", "recipe="))]
-    asked = " ".join(["iar", "-m", *given, word])  # -m: several values of a setting are no error
+    asked = " ".join(["iar", "-m", *given, word])  # -m: several values of a setting are not an error
     GlobalHydra.instance().clear()
     before = os.environ.get("COMP_LINE")
     with (

@@ -44,7 +44,7 @@ def logged(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def commands(run: FinishedRun) -> list[str]:
-    """One command, or several where the configurations are no grid; given again, they go on in the same folder."""
+    """One command, or several where the configurations do not form a grid; repeated, they resume in the same folder."""
     recorded, _ = logged(run.path)
     if recorded:
         return recorded

@@ -38,7 +38,7 @@ def write(loaded: LoadedModel, vectors: VectorSet, configuration: Configuration,
     """Write the adapter's folder, which appears only when PEFT has read it again and it answers as the hooks do.
 
     Raises:
-        UserError: PEFT is missing, there is something at ``out``, a configuration that is no constant at every
+        UserError: PEFT is missing, there is something at ``out``, a configuration that is not constant at every
             position, or a block that no bias can steer.
     """
     if find_spec("peft") is None:

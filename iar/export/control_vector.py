@@ -26,7 +26,7 @@ def write(vectors: VectorSet, configuration: Configuration, out: Path) -> str:
         The command that steers with it.
 
     Raises:
-        UserError: The gguf package is missing, a configuration that is no constant at every position, or block 0.
+        UserError: The gguf package is missing, a configuration that is not constant at every position, or block 0.
     """
     added = constant(configuration, vectors, "a control vector")
     if 0 in added:

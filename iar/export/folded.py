@@ -39,7 +39,7 @@ def write(loaded: LoadedModel, vectors: VectorSet, configuration: Configuration,
     """Write the folder, which appears only when it was read again and answers as the hooks do.
 
     Raises:
-        UserError: There is something at ``out``; a configuration that is no constant at every position; a block that
+        UserError: There is something at ``out``; a configuration that is not constant at every position; a block that
             no bias can steer; a class that does not keep the bias.
     """
     if out.exists():

@@ -10,7 +10,7 @@ from benchmark.sample import Sample
 from iar.prompting import Compose
 from iar.revision.configuration import Configuration
 
-NOT_FINITE = "not finite"  # how the error begins of an answer whose logits were no numbers
+NOT_FINITE = "not finite"  # how the error begins of an answer whose logits were not finite
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def generate(
 
     Returns:
         Answers: a row a prompt (the index is its text), a column a setting ("none", "iar-L14-x1.5"). An answer that
-        could not be given (logits that are no numbers) is None, and the reason is said.
+        could not be given (logits that are not finite) is None, and the reason is said.
 
     Raises:
         UserError: An unknown setting, vectors missing or of another model, an image that cannot be read.

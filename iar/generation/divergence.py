@@ -50,7 +50,7 @@ def strongest(kl_of: Callable[[float], float], budget: float, most: float, toler
         The strength; ``most`` where the budget is kept throughout, 0 where even the weakest one tried goes over it.
 
     Raises:
-        UserError: The budget is no number above 0.
+        UserError: The budget is not a number above 0.
 
     >>> strongest(lambda strength: strength**2, budget=1.0, most=1.6, tolerance=0.001)
     1.0
@@ -76,7 +76,7 @@ def check(budget: float) -> None:
     """Raises what is wrong with a budget.
 
     Raises:
-        UserError: It is no number above 0.
+        UserError: It is not a number above 0.
     """
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
         raise UserError(f"kl={budget} must be a number of nats above 0, such as kl=0.05 (kl=0: no limit)")

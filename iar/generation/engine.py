@@ -79,7 +79,7 @@ class Engine:
         self._digests = {source: digest(vector_set) for source, vector_set in vectors.items()}
         gates = {source: vector_set.gates for source, vector_set in vectors.items() if vector_set.gates}
         self._digests |= {f"{source}:gates": gates_digest(found) for source, found in gates.items()}
-        chat.converse(loaded, (Turn("user", ""),))  # a model that cannot be asked at all is no error of single rows
+        chat.converse(loaded, (Turn("user", ""),))  # a model that cannot be asked at all is not an error of single rows
 
     def run(
         self,
@@ -91,7 +91,7 @@ class Engine:
         """Answer every sample under every configuration; each answer is yielded as soon as its batch is done.
 
         The order is that of the batches (prompts of equal length together), not that of the input. A row whose image
-        cannot be read gets an error and the rest goes on; so does one whose logits are no numbers (a vector that makes
+        cannot be read gets an error and the rest goes on; so does one whose logits are not finite (a vector that makes
         the model overflow), and the answers of the others are those of a run without it (`iar.generation.finite`).
 
         Args:
@@ -130,7 +130,7 @@ class Engine:
     def _rows(
         self, rows: Mapping[str, Row], added: Mapping[Configuration, Revision], max_new_tokens: int
     ) -> Iterator[Generation]:
-        """Batch by batch. A configuration under which a row's logits are no numbers is set apart: the batch is dropped,
+        """Batch by batch. A configuration under which a row's logits are not finite is set apart: the batch is dropped,
         what is left is asked as if there were no such configuration, and what is set apart last, on the plain path."""
         left, apart = dict(rows), set[Configuration]()
         while left:
@@ -311,10 +311,10 @@ class Engine:
         """Each row and its owners' answers.
 
         Args:
-            last: A row whose logits are no numbers gets an error.
+            last: A row whose logits are not finite gets an error.
 
         Raises:
-            NotFinite: With the rows whose logits are no numbers, unless this is their last turn.
+            NotFinite: With the rows whose logits are not finite, unless this is their last turn.
         """
         start = time.perf_counter()
         encoded: dict[tuple[str, tuple[Path, ...]], dict[str, Tensor] | UserError] = {}

@@ -1,4 +1,4 @@
-"""Logits that are no numbers: decoded, they are token 0 for ever, so a row that has them has no answer.
+"""Logits that are not finite: decoded, they are token 0 for ever, so a row that has them has no answer.
 
 Rows of a batch are computed apart from each other. Branches in one row of a tree are not: what the mask hides is
 multiplied by 0, and 0 x NaN is NaN. So a batch of trees in which a branch breaks is dropped as a whole, the branches
@@ -22,11 +22,11 @@ _NEVER = 1 << 30
 
 
 class NotFinite(FloatingPointError):
-    """Some logits of a batch are no numbers; nothing of the batch was yielded.
+    """Some logits of a batch are not numbers; nothing of the batch was yielded.
 
     Attributes:
         which: Indices or places: those that break, or where that cannot be told all of the batch.
-        tokens: Number of tokens up to the first whose logits are no numbers.
+        tokens: Number of tokens up to the first whose logits are not finite.
     """
 
     def __init__(self, which: Sequence[Any], tokens: int = 0) -> None:
@@ -41,7 +41,7 @@ def finite(logits: Tensor) -> Tensor:
 
 
 class Watch(StoppingCriteria):
-    """Follows one ``generate``, and ends a row there whose logits are no numbers; give it to ``stopping_criteria``."""
+    """Follows one ``generate``, and ends a row there whose logits are not finite; give it to ``stopping_criteria``."""
 
     def __init__(self) -> None:
         self.steps = 0

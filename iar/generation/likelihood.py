@@ -3,7 +3,7 @@
     nll_t = -log p(a_t | prompt, a_1 ... a_{t-1})        in nats
 
 An answer is text, so it is cut into tokens again: behind its prompt, where the chat template would put it. What ends
-an answer is no part of it.
+an answer is not part of it.
 """
 
 from __future__ import annotations

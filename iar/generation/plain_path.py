@@ -44,11 +44,11 @@ def generate(
     """Each row's index and generated ids, in one batch.
 
     Args:
-        last: What to do with rows whose logits are no numbers: None for their ids. Otherwise nothing is yielded.
+        last: What to do with rows whose logits are not finite: None for their ids. Otherwise nothing is yielded.
 
     Raises:
         UserError: The model's own ``generate`` cannot sample.
-        NotFinite: With the indices of rows whose logits are no numbers, unless ``last``.
+        NotFinite: With the indices of rows whose logits are not finite, unless ``last``.
     """
     found = _generate(loaded, rows, features, revisions, max_new_tokens, sampling)
     broken = [index for index, ids in enumerate(found) if ids is None]

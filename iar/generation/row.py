@@ -33,11 +33,11 @@ def images_of(conversation: Conversation) -> tuple[Path, ...]:
 
 
 def read(loaded: LoadedModel, ids: list[int]) -> tuple[str, int]:
-    """The answer in generated ids, and the number of its tokens: what ends it is no part of it."""
+    """The answer in generated ids, and the number of its tokens: what ends it is not part of it."""
     ends = end_tokens(loaded)
     ids = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
     text = chat.until_stop(loaded, whole := decode(loaded, ids))
-    if text != whole:  # the tokens of the stopping text are no tokens of the answer
+    if text != whole:  # the tokens of the stopping text are not tokens of the answer
         ids = ids[: next(n for n in range(len(ids)) if len(decode(loaded, ids[: n + 1])) > len(text))]
     return text.strip(), len(ids)
 

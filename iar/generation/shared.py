@@ -55,7 +55,7 @@ def generate(
     """Each row's index and generated ids, as soon as they are there.
 
     Raises:
-        NotFinite: With the indices of rows whose logits are no numbers.
+        NotFinite: With the indices of rows whose logits are not finite.
     """
     asked: dict[tuple[str, tuple[Path, ...]], list[int]] = {}
     for index, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Text that is no answer because it is no language: empty, symbols, one thing over and over, words without grammar.
+"""Text that is not an answer because it is not language: empty, symbols, repetition, words without grammar.
 
 Over-steered models write it, and a judge that reads words alone takes it for an answer. All tests look at form only.
 """
@@ -23,14 +23,14 @@ _CLASH = re.compile(
     r"|(?:of|at|by|for|with)\s+(?:is|are|was|were|be|and|or|but|of)|(?:and|or|but)\s+(?:and|or|of)|to\s+(?:is|are|was|of)"
     r"|(is|are|was|were|be)\s+(?!\1\b)(?:is|are|was|were|been))\b"
 )
-# A token that is no word: capitals or signs within, or far too long. Links and numbers are words here.
+# A token that is not a word: capitals or signs within, or far too long. Links and numbers are words here.
 _BROKEN = re.compile(r"[a-z][A-Z]|[^\W_][^\w\s'’.,:/@&+*()\-–—][^\W_]|[{}<>|~^_]{2,}|\w{26,}")
 _SIGN = re.compile(r"[\W_]+")
 _LINK = re.compile(r"https?:|www\.|\.(?:com|org|net|gov)\b")
 
 
 def degenerate(raw: str, answer: str, sentences: Sequence[str]) -> str:
-    """Why a text is no language at all, or "".
+    """Why a text is not language, or "".
 
     Args:
         raw: As the model wrote it.

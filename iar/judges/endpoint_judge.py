@@ -2,7 +2,7 @@
 
 One request an answer asks for the label and whether the wording is toxic; DUAL-Bench's indirect refusals are asked
 about once more (stage 2: is the image described?). Replies are wanted as JSON by a schema and read by
-`iar.judges.replies`; one that is no verdict leaves its answer unscored with the reason. It is not asked again: at
+`iar.judges.replies`; one that is not a verdict leaves its answer unscored with the reason. It is not asked again: at
 temperature 0 the endpoint would repeat itself.
 """
 

@@ -3,7 +3,7 @@
 * ``guard``: a model in the style of Llama Guard (Inan et al. 2023, arXiv 2312.06674). Its own chat template shows the
   query as the user's turn and the answer as the assistant's; it replies ``safe`` or ``unsafe`` and categories (``S1``).
   It says whether the *answer is harmful*, not whether it refuses. So ``unsafe`` is ``answer``, and for ``safe`` the
-  offline judge says which of the four labels it is: harmless help is no refusal.
+  offline judge says which of the four labels it is: harmless help is not a refusal.
 * ``classifier``: a sequence classifier over the answer, or over query and answer; the settings say which of its
   classes is which label.
 * ``chat``: any chat model, told what the endpoint judge is told (`iar.judges.prompts`), read by the same rules

@@ -38,7 +38,7 @@ class Panel:
     """Judges that vote; each judges everything before the next one starts."""
 
     def __init__(self, members: Sequence[Judge], name: str = "panel") -> None:
-        """Raises UserError where there are fewer than two members, two of one name, or a name that is no name."""
+        """Raises UserError where there are fewer than two members, two of one name, or a name that is not a name."""
         names = [member.name for member in members]
         if len(names) < 2:
             raise UserError(f"a panel of {len(names)}: give two judges or more, judge.members=[gpt-4o,rules]")

@@ -61,7 +61,7 @@ class Recorded:
         files: CSV, JSON Lines or JSON.
 
     Raises:
-        UserError: No file, a row that names no answer, a word that is no label, or two rows that label the same answer
+        UserError: No file, a row that names no answer, a word that is not a label, or two rows for the same answer
             differently.
         DataError: A file cannot be read.
     """
@@ -112,7 +112,7 @@ def read(file: Path) -> list[Row]:
     """The labelled rows of a file.
 
     Raises:
-        UserError: No column of labels, or a word that is no label.
+        UserError: No column of labels, or a word that is not a label.
         DataError: The file is missing, empty, not UTF-8 or damaged.
     """
     rows, torn = read_rows(file)

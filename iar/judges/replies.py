@@ -56,7 +56,7 @@ class Reading:
     """A judge's reply as read.
 
     Attributes:
-        label: None where the reply is no verdict.
+        label: None where the reply is not a verdict.
         failure: Why there is none: ``empty``, ``refused`` or ``unparseable``.
         toxic: None where the reply does not say.
     """

@@ -77,7 +77,7 @@ def check(loaded: LoadedModel, conversation: Conversation) -> None:
 
 
 def until_stop(loaded: LoadedModel, answer: str) -> str:
-    """The answer up to the first text that ends it (`LoadedModel.stop`), which is no part of it."""
+    """The answer up to the first text that ends it (`LoadedModel.stop`), which is not part of it."""
     return answer[: min((at for stop in loaded.stop if (at := answer.find(stop)) >= 0), default=len(answer))]
 
 

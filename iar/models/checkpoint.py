@@ -88,7 +88,7 @@ class LoadedModel:
     def fingerprint(self) -> str:
         """SHA-256 over id, revision, dtype, choices and the model: the bytes of a folder's files, else the config.
 
-        The attention implementation and the devices are no part of it: they compute the same up to rounding.
+        The attention implementation and the devices are not part of it: they compute the same up to rounding.
         """
         content: dict[str, Any] = {"id": self.id, "revision": self.revision, "dtype": self.dtype}
         if self.folder is None:

@@ -23,7 +23,7 @@ _MACRO = (
     + "".join(f".replace({code!r}, {DAY.strftime(code)!r})" for code in _CODES)
     + " }}{%- endmacro +%}"
 )
-# A choice by chance is no clock, and cannot be pinned.
+# A choice by chance is not a clock, and cannot be pinned.
 _CHANCE = re.compile(r"\|\s*random\b")
 
 

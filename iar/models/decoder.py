@@ -149,7 +149,7 @@ def _blocks(decoder: nn.Module) -> nn.ModuleList | None:
 
 
 def _attention_end(block: nn.Module, hidden_size: int) -> tuple[nn.Module, nn.Module] | None:
-    """A block's attention and the linear module that ends it: the last one that gives ``hidden_size`` and is no input
+    """A block's attention and the linear module that ends it: the last that gives ``hidden_size`` and is not an input
     of it such as queries, keys or values. Square projections all look alike, hence the names."""
     for name, attention in block.named_children():
         if _ATTENTION.search(name) or type(attention).__name__.endswith("Attention"):

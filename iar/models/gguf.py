@@ -55,7 +55,7 @@ def unpacked(file: Path, dtype: str) -> Path:
     """The folder with the file's model in ``dtype`` and its tokenizer; made on first use.
 
     Raises:
-        UserError: A package is missing, or the file is no whole GGUF file of a text model that transformers knows.
+        UserError: A package is missing, or the file is not a whole GGUF file of a text model that transformers knows.
     """
     for package in ("gguf", "accelerate"):
         if find_spec(package) is None:

@@ -26,7 +26,7 @@ ATTACKS = ("prefix", "system", "turns")
 
 
 def check(name: str) -> None:
-    """Raises for a name that is none; "" is no attack.
+    """Raises for a name that is none; "" is not an attack.
 
     Raises:
         UserError: It is none.

@@ -33,7 +33,7 @@ REMINDERS = {
 
 
 def check(reminder: str) -> None:
-    """Raises for a word that is no wording's name; a text of one's own has more than a word.
+    """Raises for a word that is not a wording's name; a text of one's own has more than a word.
 
     Raises:
         UserError: An unknown name, or nothing.

@@ -29,7 +29,7 @@ class _Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content; of a list of parts those of text: what is a thought, or audio, is no part of the answer."""
+        """The content; of a list of parts those of text: what is a thought, or audio, is not part of the answer."""
         if not isinstance(self.content, list):
             return self.content or ""
         return "".join(part if isinstance(part, str) else _text(part) for part in self.content)

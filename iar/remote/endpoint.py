@@ -91,7 +91,7 @@ class Endpoint:
         """The endpoint that a settings group describes, with the defaults above.
 
         Raises:
-            UserError: An unknown setting, no model, or a value that is no endpoint's.
+            UserError: An unknown setting, no model, or a value that is not an endpoint's.
         """
         given = {str(name): settings[name] for name in settings}
         known = [field.name for field in dataclasses.fields(cls)]
@@ -158,7 +158,7 @@ def _normal(url: str) -> str:
 
 
 def _typed(name: str, kind: str, value: Any) -> Any:
-    """The value as the field's type: ``60`` is a time-out of 60.0 seconds, ``"8"`` is no number of requests."""
+    """The value as the field's type: ``60`` is a time-out of 60.0 seconds, ``"8"`` is not a number of requests."""
     wanted = kind.split(" | ")
     if value is None and "None" in wanted:
         return None

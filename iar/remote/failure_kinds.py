@@ -7,8 +7,8 @@ from typing import Literal, get_args
 Failure = Literal[
     "",  # none: there is a label
     "no answer",  # the model gave none (an unreadable image, say): there is nothing to judge
-    "not finite",  # nor could it: its logits were no numbers
-    "unparseable",  # what the judge wrote is no verdict
+    "not finite",  # nor could it: its logits were not finite
+    "unparseable",  # what the judge wrote is not a verdict
     "refused",  # the judge declined to judge
     "filtered",  # the endpoint's content filter stopped it
     "timed out",

@@ -185,7 +185,7 @@ class Configuration:
 
     @property
     def control(self) -> bool:
-        """Whether its direction is a random one, or a gate without it: what it does is no effect of the pairs."""
+        """Whether its direction is a random one, or a gate without it: what it does is not an effect of the pairs."""
         return bool(self.traits.controls) or (self.steered and self.estimator == "random")
 
     @property

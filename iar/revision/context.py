@@ -88,7 +88,7 @@ def revise(
 
     Raises:
         UserError: Unknown names, layers or heads that are not there, vectors of another model, sequences of different
-            lengths, a vector beyond the range of the model's dtype; inside the block: a batch that is no multiple of
+            lengths, a vector beyond the range of the model's dtype; inside the block: a batch that is not a multiple of
             the rows.
     """
     decoder = model.decoder if isinstance(model, LoadedModel) else decoder_of(model)

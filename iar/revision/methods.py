@@ -197,7 +197,7 @@ def steering(method: str) -> Method:
 
 
 def controls() -> tuple[str, ...]:
-    """The methods that are no candidates: each shows what another is worth without its direction or its gate."""
+    """The methods that are not candidates: each shows what another is worth without its direction or its gate."""
     return tuple(row.name for row in METHODS.values() if row.controls)
 
 

@@ -159,7 +159,7 @@ def create(service: Service) -> FastAPI:
 
 async def _body(request: Request, most: int) -> bytes:
     """Raises:
-    Refused: It is no JSON by its type, too large, or does not come.
+    Refused: It is not JSON by its type, too large, or does not arrive.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         # What a web page may send without being asked for leave has another type.

@@ -29,7 +29,7 @@ def read(value: Any, place: str) -> Configuration:
         place: Where it stands, e.g. ``iar[2]``.
 
     Raises:
-        Refused: It is no object, has an unknown field or a value that `iar.revise` does not take.
+        Refused: It is not an object, has an unknown field or a value that `iar.revise` does not take.
     """
     if not isinstance(value, dict):
         raise Refused(f'{place} must be an object such as {{"layer": 14, "strength": 1.5}}', param="iar")

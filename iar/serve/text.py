@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def cut(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first that ends it, which is no part of it.
+    """The text up to the first that ends it, which is not part of it.
 
     >>> cut("Yes.\\nQ: more", ["Q:", "\\n"])
     'Yes.'

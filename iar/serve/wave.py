@@ -114,7 +114,7 @@ class _Wave:
 
     def run(self, limits: Limits) -> None:
         """Raises:
-        NotFinite: With the (job, choice) whose logits are no numbers; the others have not ended.
+        NotFinite: With the (job, choice) whose logits are not finite; the others have not ended.
         """
         drawn = any(job.asked.sampling for job, _ in self.rows)
         most = max(job.max_tokens for job, _ in self.rows)

@@ -92,7 +92,7 @@ def frontier_points(
         for heads, "" where nothing is steered), variant ("sigma-all", "" for the default settings), strength, safety,
         safety_low, safety_high, helpfulness, helpfulness_low, helpfulness_high, SRA_s, SRA_u (shares; NaN where not
         scored), pareto, front_share (share of the draws in which it is on the front; NaN without draws). Random
-        directions, whose method is "random" here however they came about, and the controls of a gate are no candidates:
+        directions, whose method is "random" here however they came about, and a gate's controls are not candidates:
         they are never on the front and push nothing off it.
     """
     total = scores[scores["category"] == ALL].set_index(["configuration", "benchmark", "metric"])

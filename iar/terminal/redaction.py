@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 HIDDEN = "[key]"
 SHORTEST = 8
-"""Fewer characters are no secret (``EMPTY`` for a local server), and hiding them would change answers."""
+"""Fewer characters are not a secret (``EMPTY`` for a local server), and hiding them would change answers."""
 LONGEST = 200
 
 

@@ -51,7 +51,7 @@ def read(path: Path) -> tuple[Statistics, dict[str, str]]:
     """The statistics of one part and the header it was written with.
 
     Raises:
-        UserError: It is no partial file, or a damaged one.
+        UserError: It is not a partial file, or a damaged one.
     """
     tensors, header = read_tensors(path)
     if header.get("format_version") != FORMAT:
@@ -96,7 +96,7 @@ def merge(paths: Sequence[Path], estimator: str | None = None) -> VectorSet:
         estimator: ``mms``, ``pwd`` or ``random``; by default what the parts were made for.
 
     Raises:
-        UserError: A file is no partial file, the parts are of different extractions, or a part is missing or twice.
+        UserError: A file is not a partial file, the parts are of different extractions, or a part is missing or twice.
     """
     found: dict[int, tuple[Path, Statistics, dict[str, str]]] = {}
     for path in paths:

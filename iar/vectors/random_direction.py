@@ -1,4 +1,4 @@
-"""Random directions, the control of every claim about a vector: what a random one also does is no effect of the data.
+"""Random directions, the control of every claim about a vector: what a random one does too is not due to the data.
 
 A direction depends on the seed and its place (layer, or layer and head) alone, not on which others are drawn.
 """

@@ -30,7 +30,7 @@ def answer(
 
     Raises:
         RuntimeError: Out of memory for a single branch.
-        NotFinite: Branches whose logits are no numbers; nothing of those computed with them was yielded.
+        NotFinite: Branches whose logits are not finite; nothing of those computed with them was yielded.
     """
     limits = limits or Limits()
     grow = GROW[self_check(loaded).mode]
@@ -64,7 +64,7 @@ def _broken(
     tokens: int,
     limits: Limits,
 ) -> list[Place]:
-    """Those of branches computed together whose own logits are no numbers; none where that was a matter of rounding."""
+    """Those of branches computed together whose own logits are not finite; none where that was only rounding."""
     if not tokens:  # computed apart from each other: all of them
         return list(suspects)
     asked, places = _only(requests, set(suspects))

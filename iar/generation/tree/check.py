@@ -133,7 +133,7 @@ def _run(
 
 
 def _difference(found: Tensor, expected: Tensor, answer: list[int], right: list[int]) -> float:
-    """Of the logits as far as both answers are the same; infinite where one is no number."""
+    """Of the logits as far as both answers are the same; infinite where one is not a number."""
     same = next((i for i, pair in enumerate(zip(answer, right, strict=False)) if pair[0] != pair[1]), len(right))
     steps = min(same + 1, len(answer), len(right))
     difference = (found[:steps] - expected[:steps]).abs().max() / expected.abs().max()

@@ -146,7 +146,7 @@ def grow(
         follow: (branch numbers, step, tokens) -> bools: is told the tokens, and says which answers end with them.
 
     Raises:
-        NotFinite: Some logits are no numbers; of which branch first cannot be told.
+        NotFinite: Some logits are not finite; of which branch first cannot be told.
     """
     branches = int(growth.slots.branch.max()) + 1
     ids = growth.slots.branch.new_zeros(branches, decoding.max_new_tokens)

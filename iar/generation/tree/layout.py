@@ -119,7 +119,7 @@ def rows_of(tree: Tree, stem: int, requests: Sequence[Request], number: Mapping[
     """A tree's rows: one for all branches that leave the prompt as it is, one for each revision that steers it.
 
     Args:
-        number: id of a revision -> its number, from 1; 0 is no steering.
+        number: id of a revision -> its number, from 1; 0 is unsteered.
     """
     rows: dict[int, Row] = {}
     for index in tree.members:

@@ -38,7 +38,7 @@ def grow_rows(
     """Each place (request, branch) and its generated ids, as soon as its batch is done; arguments as `grow_trees`.
 
     Raises:
-        NotFinite: With the places of a batch whose logits are no numbers.
+        NotFinite: With the places of a batch whose logits are not finite.
     """
     for found in _batches(loaded, requests, decoding, limits, logits, shared):
         if broken := [place for place, ids in found.items() if ids is None]:
@@ -49,7 +49,7 @@ def grow_rows(
 def broken_rows(
     loaded: LoadedModel, requests: Sequence[Request], decoding: Decoding, limits: Limits | None = None
 ) -> list[Place]:
-    """The places whose logits are no numbers, each computed apart from the others."""
+    """The places whose logits are not finite, each computed apart from the others."""
     batches = _batches(loaded, requests, decoding, limits)
     return [place for found in batches for place, ids in found.items() if ids is None]
 

@@ -37,7 +37,7 @@ def items_of(path: Path) -> list[tuple[str, Any]]:
     except ValueError as error:
         raise UserError(f"{path}:{getattr(error, 'lineno', 1)}: not JSON ({getattr(error, 'msg', error)})") from error
     items = []
-    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 is no line end in JSON
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 is not a line end in JSON
         if line.strip():
             try:
                 items.append((f"{path}:{number}", parse_json(line)))
@@ -63,7 +63,7 @@ def image_in(name: Any, folders: list[Path], place: str, hint: str) -> Path:
     """The image of that name in the first folder that has it.
 
     Raises:
-        UserError: It is no file name, or in none of them.
+        UserError: It is not a file name, or in none of them.
     """
     if not isinstance(name, str) or not name:
         raise UserError(f"{place}: 'image' must be a file name")

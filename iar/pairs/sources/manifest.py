@@ -38,7 +38,7 @@ def row(item: Any, folder: Path, place: str) -> Row:
     """The row of one line; images are relative to ``folder``.
 
     Raises:
-        UserError: It is no pair in either form.
+        UserError: It is not a pair in either form.
     """
     if not isinstance(item, dict):
         raise UserError(f"{place}: not a pair; it must be an object with {', '.join(_SHORT)}")

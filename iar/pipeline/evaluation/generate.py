@@ -94,7 +94,7 @@ def answered(
     engine: Answering, record: Mapping[str, Any] | None, sample: Sample, configuration: Configuration, length: int
 ) -> bool:
     """Whether the record is this question's answer: the same key, so that changed data are asked again. Logits that
-    were no numbers would be none again."""
+    were not finite would not be finite again."""
     if record is None or (record["error"] and not record["error"].startswith(NOT_FINITE)):
         return False
     try:

@@ -1,4 +1,4 @@
-"""A benchmark with pictures is no question to a model that reads none: refused before anything is loaded."""
+"""A benchmark with pictures is not a question to a model that reads none: refused before anything is loaded."""
 
 from __future__ import annotations
 

@@ -325,7 +325,7 @@ class Scoring(Settings, Questions):
     @field_validator("confirm")
     @classmethod
     def _confirm(cls, value: bool | str) -> bool | str:
-        if isinstance(value, str) and value != "each":  # the words "true" and "false" are no booleans
+        if isinstance(value, str) and value != "each":  # the words "true" and "false" are not booleans
             raise UserError(f"unknown confirm {value!r}: {did_you_mean(value, ('true', 'false', 'each'))}")
         return value
 

@@ -65,7 +65,7 @@ class GatePrompts:
         """Of each of `asked`: prompts of one text are one group, and so are the sides of one line; of the contrasts all
         lines of one verb.
 
-        A text that makes up a fold of its class, as that of FigStep may, is no group: there the image asks.
+        A text that makes up a fold of its class, as that of FigStep may, is not a group: there the image asks.
         """
         frequent = set()
         for side in (self.unsafe, self.benign):

@@ -39,7 +39,7 @@ class Report:
 
     @property
     def header(self) -> dict[str, str]:
-        """As part of the gates' header; it says nothing of what they do, so it is no part of their digest."""
+        """As part of the gates' header; it says nothing of what they do, so it is not part of their digest."""
         found = {"gate_words_auroc": f"{self.words:.4f}"}
         if self.contrast is not None:
             found["gate_contrast"] = "fitted on other verbs" if self.by_verb else "not fitted on"

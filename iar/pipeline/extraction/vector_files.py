@@ -59,7 +59,7 @@ def extract_part(cfg: Settings, loaded: LoadedModel, wanted: Sequence[Configurat
     """Gather one part of a split extraction (``shard=0/4``): files that ``iar.vectors merge`` puts together.
 
     Raises:
-        UserError: ``shard`` is no part of a whole, or gates are asked for.
+        UserError: ``shard`` is not part of a whole, or gates are asked for.
     """
     if cfg.gates:
         raise UserError(

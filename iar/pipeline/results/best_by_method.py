@@ -58,7 +58,7 @@ def _best(points: pd.DataFrame, own: pd.DataFrame, split: str) -> str:
         return str(own["configuration"].iloc[0])
     if split != "validation":
         return ""
-    # Random directions are no candidates of a run, but among themselves one of them is the best.
+    # Random directions are not candidates of a run, but among themselves one of them is the best.
     chosen = pd.concat([points[points["configuration"] == BASELINE], own]).assign(method="")
     return recommend(chosen, BASELINE) or ""
 

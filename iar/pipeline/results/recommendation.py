@@ -62,7 +62,7 @@ def recommend(
 
     Raises:
         UserError: No finished run, one on the test split, without baseline, VSCBench and XSTest, no candidate; a limit
-            that is no number of points; DataError: the run's data are gone.
+            that is not a number of points; DataError: the run's data are gone.
     """
     limits = _limits(most, sra_s_at_least, sure)
     run = FinishedRun.scored(folder)

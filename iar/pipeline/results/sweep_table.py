@@ -30,7 +30,7 @@ VSCBENCH_MARKS = (
     "● on the Pareto front  ★ recommended\n▽ undersafe: SRA_s > 90, SRA_u < 40  △ oversafe: SRA_s < 60, SRA_u > 90"
 )
 FLAGS = {"": "", "undersafe": "▽", "oversafe": "△"}
-DIGITS = {"tokens": 1, "nll": 2}  # of what is no share
+DIGITS = {"tokens": 1, "nll": 2}  # of what is not a share
 TOKENS = Column("vscbench", Headline("tokens", "tokens", better=0))
 
 
