@@ -104,7 +104,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 @pytest.fixture
 def few_contrasts(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Sixteen of the shipped contrasts instead of 219, for reports on gates in this process."""
+    """Sixteen of the shipped contrasts instead of 302, for reports on gates in this process."""
     from iar.pipeline.extraction import gate_prompts
 
     few = tmp_path_factory.mktemp("few") / gate_prompts.CONTRASTS.name

@@ -28,10 +28,10 @@ def texts(row: Row) -> tuple[str, str]:
 
 def test_both_sides_of_a_pair_have_its_verb_and_open_alike() -> None:
     found = rows()
-    assert len(found) == 219
+    assert len(found) == 302
     stems = {row.id: row.id.partition("/")[0][:4] for row in found}
     assert all(stems[row.id] in side.lower() for row in found for side in texts(row))
-    assert len({row.id.partition("/")[0] for row in found}) == 177
+    assert len({row.id.partition("/")[0] for row in found}) == 248
     assert max(Counter(row.id.partition("/")[0] for row in found).values()) <= 2
     # Neither the verb nor the first word says which side it is.
     first = [Counter(texts(row)[side].split()[0] for row in found) for side in (0, 1)]
@@ -46,7 +46,7 @@ def test_prompts_alone_and_each_once() -> None:
         side.response is None and side.image is None and not row.category for row in found for _, side in row.sides
     )
     every = [words(text) for row in found for text in texts(row)]
-    assert len(set(every)) == len(every) == 438
+    assert len(set(every)) == len(every) == 604
 
 
 def test_no_text_is_one_of_xstests(test_data: Callable[[str], Path]) -> None:
@@ -61,8 +61,8 @@ def test_they_are_read_by_name(compose: Callable[..., Any], tmp_path: Path) -> N
     names = ["gate_prompts.unsafe=[contrasts]", "gate_prompts.benign=[contrasts]"]
     cfg = compose("sweep", f"data.root={tmp_path}", *names)
     found = gate_prompts.read(cfg)
-    assert len(found.unsafe) == len(found.benign) == 219 and gate_prompts.present(compose("sweep", *names))
-    assert len(set(found.groups)) == 177  # all lines of a verb are held out together
+    assert len(found.unsafe) == len(found.benign) == 302 and gate_prompts.present(compose("sweep", *names))
+    assert len(set(found.groups)) == 248  # all lines of a verb are held out together
     assert [*found.unsafe, *found.benign] == gate_prompts.contrasts() and all(map(is_contrast, found.asked))
     shorter = compose("sweep", f"data.root={tmp_path}", "gate_prompts=contrasts")
     assert gate_prompts.read(shorter).digest == found.digest and shorter.to_dict() == cfg.to_dict()

@@ -63,11 +63,11 @@ def test_gates_that_were_fitted_on_contrasts_are_measured_where_they_were_left_o
     prompts = GatePrompts([*more.unsafe, *unsafe], [*[e for e in CONTRASTS if e.safe], *more.benign], ("turns",))
     at = [i for i, example in enumerate(prompts.asked) if example.attack == "" and "contrasts" in example.pair]
     scores = torch.rand(6, len(prompts.asked), generator=torch.Generator().manual_seed(4))
-    scores[3, at[:219]] += 0.4
+    scores[3, at[:302]] += 0.4
     gates = known(random_gates(), scores, 0.9)
     report = gate_report.measure(gates, prompts)
     assert report.by_verb and report.contrast is not None
-    expected = [roc_auc_score(torch.arange(438) < 219, scores[layer, at]) for layer in range(6)]
+    expected = [roc_auc_score(torch.arange(604) < 302, scores[layer, at]) for layer in range(6)]
     assert report.contrast.tolist() == pytest.approx(expected, abs=1e-6) and expected[3] > 0.75
     gate_report.say(report, gates)
     shown = " ".join(capsys.readouterr().err.split())
