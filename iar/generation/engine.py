@@ -88,7 +88,8 @@ class Engine:
         max_new_tokens: int,
         skip: Container[tuple[str, str]] = (),
     ) -> Iterator[Generation]:
-        """Answer every sample under every configuration; each answer is yielded as soon as its batch is done.
+        """Answer every sample under every configuration; each answer is yielded when its batch is done, and of a
+        slow model within half a minute after it has ended (`tree.decode.HAND_OVER`, `shared.at_once`).
 
         The order is that of the batches (prompts of equal length together), not that of the input. A row whose image
         cannot be read gets an error and the rest goes on; so does one whose logits are not finite (a vector that makes
@@ -136,7 +137,8 @@ class Engine:
         while left:
             sound = [row for row in left.values() if row.configuration not in apart]
             plain = not sound or self.sharing == "plain"
-            batches = plain_path.batches(sound or left.values(), self.batch_size) if plain else shared.blocks(sound)
+            size = min(self.batch_size, shared.at_once(self.loaded, max_new_tokens))
+            batches = plain_path.batches(sound or left.values(), size) if plain else shared.blocks(sound)
             try:
                 for batch in batches:
                     for row, generations in self._answer(batch, added, max_new_tokens, plain, last=not sound):
@@ -362,6 +364,6 @@ class Engine:
             if plain:
                 yield from plain_path.generate(*asked, last=last)
             else:
-                yield from shared.generate(*asked, shared.limits(self.loaded, self.max_kv_gib))
+                yield from shared.generate(*asked, shared.limits(self.loaded, self.max_kv_gib, max_new_tokens))
         except NotFinite as error:
             raise NotFinite([rows[index] for index in error.which]) from None

@@ -1,8 +1,9 @@
 """Logits that are not finite: decoded, they are token 0 for ever, so a row that has them has no answer.
 
 Rows of a batch are computed apart from each other. Branches in one row of a tree are not: what the mask hides is
-multiplied by 0, and 0 x NaN is NaN. So a batch of trees in which a branch breaks is dropped as a whole, the branches
-that break are found row by row, and the others are asked again without them (`iar.generation.engine`).
+multiplied by 0, and 0 x NaN is NaN. So a batch of trees in which a branch breaks is dropped (of a slow model, what was
+not handed over before), the branches that break are found row by row, and the others are asked again without them
+(`iar.generation.engine`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _NEVER = 1 << 30
 
 
 class NotFinite(FloatingPointError):
-    """Some logits of a batch are not numbers; nothing of the batch was yielded.
+    """Some logits of a batch are not finite; what is left of the batch will not be yielded.
 
     Attributes:
         which: Indices or places: those that break, or where that cannot be told all of the batch.

@@ -19,12 +19,23 @@ from iar.revision.direction import Revision
 
 PROMPTS = 256  # held at once with their pixels
 _TAIL = 24  # tokens: no stopping text is longer
+CPU, ACCELERATOR = 3e12, 3e15  # operations that take about half a minute: two cores, and a small accelerator
+FEW = 16  # answers: a pass of fewer is no faster, since it reads the weights all the same
 
 
-def limits(loaded: LoadedModel, max_kv_gib: float) -> Limits:
-    """Limits whose keys and values take no more than this many GiB."""
+def limits(loaded: LoadedModel, max_kv_gib: float, max_new_tokens: int = 0) -> Limits:
+    """Limits whose keys and values take no more than this many GiB, and whose answers about half a minute at a time: by
+    counting operations and not by the clock, so that the same command makes the same batches on any day."""
     columns = int(max_kv_gib * 2**30) // column_bytes(loaded)
-    return Limits(columns=max(1, min(columns, Limits.columns)))
+    most = at_once(loaded, max_new_tokens) if max_new_tokens else Limits.answers
+    return Limits(columns=max(1, min(columns, Limits.columns)), answers=most)
+
+
+def at_once(loaded: LoadedModel, max_new_tokens: int) -> int:
+    """Answers of so many tokens that take about half a minute together, but no fewer than FEW."""
+    operations = CPU if torch.device(loaded.device).type == "cpu" else ACCELERATOR
+    weights = sum(weight.numel() for weight in loaded.model.parameters())
+    return max(FEW, int(operations / (2 * weights * max_new_tokens)))
 
 
 def blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:

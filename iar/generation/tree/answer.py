@@ -30,7 +30,8 @@ def answer(
 
     Raises:
         RuntimeError: Out of memory for a single branch.
-        NotFinite: Branches whose logits are not finite; nothing of those computed with them was yielded.
+        NotFinite: Branches whose logits are not finite; of those computed with them what had ended long before was
+            yielded.
     """
     limits = limits or Limits()
     grow = GROW[self_check(loaded).mode]

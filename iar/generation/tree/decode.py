@@ -1,4 +1,5 @@
-"""Branches grow token by token, all of a batch in one forward pass, until each has ended.
+"""Branches grow token by token, all of a batch in one forward pass, until each has ended. Every few seconds those
+that have ended are handed over, so that a slow model keeps nothing to itself for long.
 
 The state is a table of slots, (rows, slots): branches of one tree stand in one row. Slots whose branches have ended are
 dropped when enough of them have; a row whose generated keys far outweigh its prompt's is split in two, since each of
@@ -7,7 +8,8 @@ its branches looks over all of them in vain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +21,8 @@ from iar.generation.tree.cache import TreeCache
 from iar.generation.tree.passes import Passes, Tokens
 from iar.generation.tree.request import Decoding, Place
 from iar.generation.tree.steer import Steering
+
+HAND_OVER = 10.0  # seconds
 
 
 @dataclass
@@ -135,8 +139,9 @@ def grow(
     process: Process,
     keep: list[Tensor] | None = None,
     follow: Follow | None = None,
-) -> list[list[int]]:
-    """Generate every branch's answer: its ids, by the number of the branch.
+) -> Iterator[dict[int, list[int]]]:
+    """Generate every branch's answer: the ids of those that have ended, if any, by the number of the branch, every
+    `HAND_OVER` seconds, and of all others at the end.
 
     Args:
         scores: (rows, slots, vocabulary) Logits of each branch's first token.
@@ -151,6 +156,14 @@ def grow(
     branches = int(growth.slots.branch.max()) + 1
     ids = growth.slots.branch.new_zeros(branches, decoding.max_new_tokens)
     lengths = growth.slots.branch.new_zeros(branches)
+    inside, since = set(range(branches)), time.monotonic()
+
+    def out(growing: set[int]) -> dict[int, list[int]]:
+        numbers = sorted(inside - growing)
+        inside.difference_update(numbers)
+        found = zip(numbers, ids[numbers].tolist(), lengths[numbers].tolist(), strict=True)
+        return {n: answer[:length] for n, answer, length in found}
+
     for step in range(decoding.max_new_tokens):
         live = growth.slots.branch >= 0
         numbers, logits = growth.slots.branch[live], scores[live]
@@ -170,9 +183,12 @@ def grow(
             break
         tokens = torch.zeros_like(growth.slots.branch).masked_scatter(live, chosen)
         growth.slots.branch = growth.slots.branch.masked_scatter(live, numbers.masked_fill(ended, -1))
+        if time.monotonic() - since > HAND_OVER:
+            yield out(set(growth.slots.branch.flatten().tolist()))
+            since = time.monotonic()
         tokens = growth.tidy(tokens, decoding.max_new_tokens - step - 1)
         scores = growth.step(passes, steering, tokens)
-    return [answer[:n] for answer, n in zip(ids.tolist(), lengths.tolist(), strict=True)]
+    yield out(set())
 
 
 def follower(decoding: Decoding, places: list[Place]) -> Follow | None:

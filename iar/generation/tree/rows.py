@@ -79,7 +79,8 @@ def _batches(
         for place in group:
             length = len(requests[(batch or [place])[0][0]].tokens)
             rows = len(batch) + 1
-            full = rows * length > limits.tokens or rows * (length + decoding.max_new_tokens) > limits.columns
+            columns = rows * (length + decoding.max_new_tokens)
+            full = rows * length > limits.tokens or columns > limits.columns or rows > limits.answers
             if batch and full:
                 yield _answer(loaded, requests, batch, decoding, sharing > 0, logits)
                 batch = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from iar.generation.tree.decode import HAND_OVER
 from iar.generation.tree.layout import Tree, plant
 from iar.generation.tree.request import Decoding, Place, Request
 from iar.generation.tree.steer import Steering
@@ -23,7 +25,8 @@ def grow_trees(
     logits: dict[Place, Tensor] | None = None,
     staged: bool = True,
 ) -> Iterator[tuple[Place, list[int]]]:
-    """Each place (request, branch) and its generated ids, as soon as its wave is done.
+    """Each place (request, branch) and its generated ids, when its wave is done, and of a slow model soon after it has
+    ended (`decode.HAND_OVER`).
 
     Args:
         logits: Is given the logits (tokens, vocabulary) of every place.
@@ -39,8 +42,18 @@ def grow_trees(
     trees = plant(requests, image_tokens(loaded), limits.common)
     for wave in waves(trees, requests, decoding, limits):
         with torch.no_grad(), steering.hooked():
-            found = list(Wave(loaded, requests, wave, steering, number, decoding, limits, staged).run(logits))
-        yield from found
+            growing = Wave(loaded, requests, wave, steering, number, decoding, limits, staged).run(logits)
+        ended: dict[Place, list[int]] = {}
+        since = time.monotonic()
+        while True:
+            with torch.no_grad(), steering.hooked():  # never while the caller has the turn: it may ask the model
+                found = next(growing, None)
+            ended |= found or {}
+            if found is None or time.monotonic() - since > HAND_OVER:
+                yield from ended.items()
+                ended, since = {}, time.monotonic()
+            if found is None:
+                break
 
 
 def image_tokens(loaded: LoadedModel) -> set[int]:
@@ -70,7 +83,7 @@ def waves(
         wider = tuple(map(max, (prefix, branches, bodies), size(tree)))
         rows, behind = len(wave) + 1, wider[2] + wider[1]
         columns = rows * (wider[0] + behind + wider[1] * decoding.max_new_tokens)
-        full = columns > limits.columns or rows * max(wider[0], behind) > limits.tokens
+        full = columns > limits.columns or rows * max(wider[0], behind) > limits.tokens or rows > limits.answers
         if wave and (full or kind(wave[0]) != kind(tree)):
             yield wave
             wave, wider = [], size(tree)

@@ -30,12 +30,14 @@ class Limits:
         columns: Keys and values of so many tokens, over all rows; a single branch is never refused.
         tokens: Tokens a forward pass, about: from some number on more make no pass faster, only bigger.
         leaves: Branches of one tree that grow at once: each looks over the keys of all of them.
+        answers: Branches of all trees that grow at once, as far as one of each tree is not more.
         common: Prompts share a tree if they have at least this part of each in common.
     """
 
     columns: int = 1 << 18
     tokens: int = 4096
     leaves: int = 192
+    answers: int = 1 << 20
     common: float = 0.5
 
     @property
@@ -76,20 +78,17 @@ class Wave:
         self.stem = grow_stem(loaded, firsts, [tree.prefix for tree in trees], min(starts, default=None))
         self.passes = Passes(loaded, self.stem.axes)
 
-    def run(self, logits: dict[Place, Tensor] | None = None) -> Iterator[tuple[Place, list[int]]]:
-        """Every place and its generated ids; `logits` is given the logits (tokens, vocabulary) of each."""
+    def run(self, logits: dict[Place, Tensor] | None = None) -> Iterator[dict[Place, list[int]]]:
+        """Every place and its generated ids, those that have ended by now at a time; `logits` is given the logits
+        (tokens, vocabulary) of each. To be resumed under the hooks of its steering."""
         for rows, cache in self._batches():
             shared, leaves = 0, self._leaves(rows)
             for start in range(0, max(len(row.branches) for row in rows), leaves):
                 part = [row.part(start, start + leaves) for row in rows]
                 if start:
                     cache.cut(shared)
-                keep: list[Tensor] | None = None if logits is None else []
-                shared, answers, places = self._grow(part, cache, shared, keep)
-                for i, (place, ids) in enumerate(zip(places, answers, strict=True)):
-                    if logits is not None and keep is not None:
-                        logits[place] = torch.stack([step[i] for step in keep[: len(ids)]])
-                    yield place, ids
+                yield from self._grow(part, cache, shared, logits)
+                shared = self.stem.columns + max(row.packed for row in part)
 
     def _columns(self, rows: Sequence[Row], leaves: int) -> int:
         """Of one row, when its branches are as long as they may get."""
@@ -98,7 +97,8 @@ class Wave:
 
     def _leaves(self, rows: Sequence[Row]) -> int:
         room = self.limits.columns // len(rows) - self._columns(rows, 0)
-        return max(1, min(self.limits.leaves, room // (1 + self.decoding.max_new_tokens)))
+        most = min(self.limits.leaves, self.limits.answers // len(rows))
+        return max(1, min(most, room // (1 + self.decoding.max_new_tokens)))
 
     def _batches(self) -> Iterator[tuple[list[Row], TreeCache]]:
         """Rows that grow together, with the keys of their prefixes: those of the unsteered prompts first."""
@@ -112,7 +112,8 @@ class Wave:
                 most = max(len(row.branches) for row in both)
                 tokens = len(both) * max(row.packed + len(row.branches) for row in both)
                 columns = len(both) * self._columns(both, most)
-                if not batch[0].steered or columns > self.limits.columns or tokens > self.limits.tokens:
+                full = columns > self.limits.columns or tokens > self.limits.tokens or len(both) > self.limits.answers
+                if not batch[0].steered or full:
                     yield batch, join(caches)
                     batch, caches = [], []
                     self.stem.cut()
@@ -124,8 +125,8 @@ class Wave:
         yield batch, join(caches)
 
     def _grow(
-        self, rows: Sequence[Row], cache: TreeCache, shared: int, keep: list[Tensor] | None
-    ) -> tuple[int, list[list[int]], list[Place]]:
+        self, rows: Sequence[Row], cache: TreeCache, shared: int, kept: dict[Place, Tensor] | None
+    ) -> Iterator[dict[Place, list[int]]]:
         """Grow the rows' branches on a cache that holds the prefixes, or the first `shared` columns of an earlier
         part of the same rows: the prefixes and bodies."""
         device = self.loaded.device
@@ -169,12 +170,18 @@ class Wave:
         prompts = [self.requests[request].tokens for request, _ in places]
         process = processor(self.loaded.model, self.decoding, prompts, places)
         growth = Growth(slots, cache, column_depth, width + bodies, self.limits.columns)
+        left, keep = dict.fromkeys(places), None if kept is None else list[Tensor]()
         try:
             follow = follower(self.decoding, places)
-            answers = grow(growth, scores, self.passes, self.steering, self.decoding, process, keep, follow)
+            for found in grow(growth, scores, self.passes, self.steering, self.decoding, process, keep, follow):
+                if kept is not None and keep is not None:
+                    kept |= {places[n]: torch.stack([step[n] for step in keep[: len(ids)]]) for n, ids in found.items()}
+                answers = {places[n]: ids for n, ids in found.items()}
+                for place in answers:
+                    del left[place]
+                yield answers
         except NotFinite as error:
-            raise NotFinite(places, error.tokens) from None
-        return width + bodies, answers, places
+            raise NotFinite(list(left), error.tokens) from None
 
     def _tell_gates(self, rows: Sequence[Row]) -> None:
         """What the rows' gates have read, to what follows their answers."""

@@ -23,7 +23,7 @@ from iar.vectors.gate_fit import FOLDS
 from iar.vectors.statistics import pair_key
 
 CONTRASTS = Path(iar.pairs.__file__).with_name("contrasts.jsonl")
-"""302 pairs of mild questions that share a word, about something harmless and about something harmful: ``contrasts``."""
+"""302 pairs of mild questions that share a word, about something harmless and something harmful: ``contrasts``."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from iar.generation.sampling import GumbelSampling, Sampling
+from iar.generation.tree import decode, sweep
 from iar.generation.tree.cache import TreeCache
 from iar.generation.tree.request import Branch, Decoding, Place, Request
 from iar.generation.tree.sweep import grow_trees
@@ -183,3 +186,66 @@ def test_the_cache_stays_within_its_limit(
     held.clear()
     list(grow_trees(tiny, asked, Decoding(NEW)))
     assert max(held) > 400
+
+
+class Clock:
+    """A clock that forward passes alone move on, each by so many seconds: the same on any machine."""
+
+    def __init__(self, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+        self.now, self.step = 0.0, step
+        self.ended: dict[Place, float] = {}
+        for module in (decode, sweep):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+        head: Any = loaded.model.get_output_embeddings()
+        self.handle = head.register_forward_hook(self._move)
+
+    def _move(self, *_: Any) -> None:
+        self.now += self.step
+
+    def read(self, place: Place, probabilities: Tensor) -> None:
+        pass
+
+    def grew(self, places: Sequence[Place], step: int, tokens: Sequence[int]) -> list[bool]:
+        self.ended |= dict.fromkeys(places, self.now)
+        return [False] * len(places)
+
+
+@pytest.mark.parametrize("step", [0.0, 4.0, 25.0])
+def test_a_slow_model_keeps_no_answer_to_itself(
+    tiny: LoadedModel, asked: list[Request], monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    """Each is there a few seconds after its last token, whatever the others of its batch still have to say."""
+    decoding = Decoding(NEW, frozenset(ENDS))
+    expected = dict(grow_trees(tiny, asked, decoding))
+    clock, found, waited = Clock(tiny, monkeypatch, step), {}, []
+    try:
+        for place, ids in grow_trees(tiny, asked, replace(decoding, follow=clock)):
+            found[place] = ids
+            waited.append(clock.now - clock.ended[place])
+            assert not any(layer._forward_hooks for layer in tiny.decoder.layers)  # the caller may use the model
+    finally:
+        clock.handle.remove()
+    assert found == expected
+    assert max(waited) <= 2 * decode.HAND_OVER + step
+    together = max(clock.ended.values()) - min(clock.ended.values())
+    assert step == 0 or together > 2 * decode.HAND_OVER + 2 * step  # without this they would wait for the last
+
+
+def test_answers_grow_so_many_at_once(tiny: LoadedModel, asked: list[Request], monkeypatch: pytest.MonkeyPatch) -> None:
+    grown: list[int] = []
+
+    class Grew(Clock):
+        def grew(self, places: Sequence[Place], step: int, tokens: Sequence[int]) -> list[bool]:
+            grown.extend([len(places)] if step == 0 else [])
+            return super().grew(places, step, tokens)
+
+    decoding = Decoding(3)
+    clock = Grew(tiny, monkeypatch, 0.0)
+    try:
+        whole = dict(grow_trees(tiny, asked, replace(decoding, follow=clock)))
+        assert max(grown) > 12
+        grown.clear()
+        parts = dict(grow_trees(tiny, asked, replace(decoding, follow=clock), Limits(answers=7)))
+    finally:
+        clock.handle.remove()
+    assert parts == whole and max(grown) <= 7 and sum(grown) == len(whole)

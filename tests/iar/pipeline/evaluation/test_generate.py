@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,9 @@ import torch
 
 import benchmark
 from benchmark.sample import Loaded, Sample
-from iar.generation import Engine
+from iar.generation import Engine, shared
 from iar.generation.finite import REASON
+from iar.generation.tree import Decoding, decode, sweep
 from iar.pipeline.evaluation import generate, prompts, timings
 from iar.prompting.composer import Composer
 from iar.records import Run
@@ -134,3 +136,49 @@ def test_lengths_of_a_protocol(compose):
     assert (
         compose("evaluate").reasoning_tokens == 48 and compose("evaluate", "model=gemma-3-4b").reasoning_tokens == 256
     )
+
+
+def test_an_interruption_of_a_slow_model_costs_less_than_a_minute(asked, tiny, compose, tmp_path, monkeypatch):
+    """Every pass takes five seconds of a clock of its own; Ctrl-C after two minutes. What had ended a minute before is
+    on disk, and the same command goes on to the same bytes."""
+    now, made, interruptions, new = [0.0], [], [0.0], 6
+    ended = Decoding.ended
+
+    def told(self: Decoding, answers: torch.Tensor) -> torch.Tensor:
+        done = ended(self, answers)
+        if self.max_new_tokens == new:
+            made.append((now[0], len(done) if answers.shape[1] == new else int(done.sum())))
+        return done
+
+    def slow(*_: Any) -> None:
+        now[0] += 5
+        if now[0] >= 120 and len(interruptions) == 1:
+            interruptions.append(now[0])
+            raise KeyboardInterrupt
+
+    for module in (decode, sweep):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(shared, "FEW", 2)  # answers at a time, as of a model of billions of weights
+    monkeypatch.setattr(shared, "CPU", 1.0)
+    configurations = [NONE, *(dataclasses.replace(PROMPT, reminder=word) for word in ("brief", "self", "balanced"))]
+    cfg = settings(compose).replace(model=settings(compose).model.replace(max_new_tokens=new))
+    samples = [dataclasses.replace(asked["pope"].samples[i % 2], id=str(i), prompt=f"Is it {i}?") for i in range(6)]
+    questions = {"pope": Loaded(tuple(samples))}
+    engine = Engine(tiny, {}, compose=Composer())
+    assert engine.sharing == "staged"  # checked before the clock counts
+    whole = Run.open(tmp_path / "whole", {})
+    generate.ask(whole, engine, cfg, questions, configurations)
+    made.clear()
+    monkeypatch.setattr(Decoding, "ended", told)
+    handle = tiny.model.get_output_embeddings().register_forward_hook(slow)
+    try:
+        run = Run.open(tmp_path / "cut", {})
+        with pytest.raises(KeyboardInterrupt):
+            generate.ask(run, engine, cfg, questions, configurations)
+        kept = len(run.log("generations").read())
+        due = sum(number for at, number in made if at <= interruptions[1] - 60)
+        assert 0 < due <= kept < len(samples) * len(configurations)
+        generate.ask(run, engine, cfg, questions, configurations)
+    finally:
+        handle.remove()
+    assert (tmp_path / "cut/generations.jsonl").read_bytes() == (tmp_path / "whole/generations.jsonl").read_bytes()
