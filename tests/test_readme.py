@@ -56,6 +56,7 @@ HOW = {
     "python -m iar.stress runs/transfer --by harm": HELP,
     "python -m iar.sweep recipe=carried split=test model.path=DIR/model model.name=pocket-1 run=runs/carried": COMPOSED,
     "python -m iar.recommend RUN_DIR": REAL,
+    "python -m iar.watch RUN_DIR": REAL,
     "python -m iar.evaluate method=cot,prompt,fewshot,iar": REAL,
     "python -m iar.evaluate method=fewshot+iar shots=2 strength=2": REAL,
     "python -m iar.audit models=[llava-1.6-7b,vlguard-7b,gpt-4o]": DRY,
@@ -95,6 +96,7 @@ SMALL = {
     "iar.sweep": [*_RUN, "controls=1", "confirm=false", "figures=false"],
     "iar.evaluate": [*_RUN, "model.reasoning_tokens=4"],
     "benchmark.pocket": ["--pairs", "4"],
+    "iar.watch": ["--once"],
 }
 LEAVES = {  # what a command must leave in its working folder, or print
     "iar.check": r"nothing is wrong",
@@ -105,6 +107,7 @@ LEAVES = {  # what a command must leave in its working folder, or print
     "iar.evaluate": r"runs/evaluate-\w+/methods\.csv",
     "iar.collect": r"runs/pairs/pocket/self_made/pairs\.jsonl",
     "iar.recommend": r"SRA_u",
+    "iar.watch": r"answers",
     "iar.report": r"run/frontier\.png",
     "iar.judge": r"confusion\.csv",
     "benchmark.speed": r"pope18",

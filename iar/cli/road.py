@@ -22,11 +22,12 @@ iar NAME …: activation steering for vision-language models. Each has --help; s
   iar evaluate method=cot,prompt,fewshot,iar    methods against the unsteered model
   iar report RUN_DIR                            table, figures, and one page with every answer before and after
   iar recommend RUN_DIR                         which setting to take, how sure that is, and the command that tests it
+  iar watch RUN_DIR                             how far a run is that another terminal works at
   iar judge RUN_DIR judge=gpt-4o-mini           other verdicts for the same answers
   iar benchmark ls                              the benchmarks; benchmark download NAME fetches one
 
 Also: {others}. The same by module: python -m iar.sweep. In Python: import iar (docs/python.md)."""
-SHOWN = ("sweep", "check", "extract", "evaluate", "report", "recommend", "judge", "benchmark")
+SHOWN = ("sweep", "check", "extract", "evaluate", "report", "recommend", "watch", "judge", "benchmark")
 
 
 def commands() -> dict[str, str]:

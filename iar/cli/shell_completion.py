@@ -29,7 +29,7 @@ OTHERS = (
     "benchmark", "benchmark.pocket", "benchmark.pocket.perturbed", "benchmark.render", "benchmark.speed",
     "benchmark.speed.cost", "iar.export", "iar.integrations.lm_eval", "iar.judges.tuning", "iar.models.convert",
     "iar.models.pocket.card", "iar.models.pocket.tokenizer", "iar.models.pocket.train", "iar.pgd", "iar.recommend",
-    "iar.report", "iar.serve", "iar.stress", "iar.vectors",
+    "iar.report", "iar.serve", "iar.stress", "iar.vectors", "iar.watch",
 )  # fmt: skip
 _SCRIPT = """\
 # What completed python before still does, where this is not about one of IAR's commands.

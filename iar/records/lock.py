@@ -15,6 +15,20 @@ LOCK = ".lock"
 _held: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 
 
+def held(folder: Path) -> bool:
+    """Whether a process works in the folder; False where the system cannot tell. Nothing is written."""
+    try:
+        import fcntl
+
+        with open(folder / LOCK, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
+
+
 def lock(folder: Path) -> FileLock:
     """Hold the folder until the process ends, or until nothing refers to the lock any more.
 
