@@ -1,5 +1,5 @@
 # make sweep: the main job on the embedded model.  make test: the tests.  make quick: the tests of one coffee.
-# make real DATA=DIR: the main job on real weights.  Each sets everything up by itself.
+# make real DATA=DIR: the main job on real weights.  make docs: the pages as a site.  Each sets everything up by itself.
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -16,7 +16,7 @@ DTYPE ?= $(shell grep -qs avx512_bf16 /proc/cpuinfo && echo bfloat16 || echo flo
 REAL ?= layer=9,14,19,24 strength=1,2 limit=60 model.max_new_tokens=32
 REAL_RUN ?= runs/real
 
-.PHONY: setup sweep sweep-short real real-data test quick lint format clean
+.PHONY: setup sweep sweep-short real real-data test quick lint docs format clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -68,6 +68,10 @@ lint: setup
 	$(PY) -m ruff check .
 	$(VENV)/bin/lint-imports
 	$(PY) -m mypy
+
+# docs/*.md and an API reference from the docstrings, as a site in build/site.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 format: setup
 	$(PY) -m ruff format .

@@ -9,6 +9,8 @@ import importlib
 from benchmark.errors import DataError, did_you_mean
 from benchmark.protocol import Protocol
 
+__all__ = ["DataError", "Protocol", "names", "protocol", "protocols"]
+
 # Benchmark -> its presets, the default first. The module of a benchmark (`-` as `_`) holds PROTOCOLS, a tuple of these.
 _PRESETS: dict[str, tuple[str, ...]] = {
     "vscbench": ("full", "image", "text", "text-only", "image-authors", "text-authors"),

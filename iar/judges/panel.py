@@ -20,7 +20,7 @@ import pandas as pd
 from benchmark.dualbench import APPROXIMATION
 from benchmark.intervals import LEVEL
 from benchmark.judged import FOUR
-from iar.errors import UserError
+from iar.errors import UserError, need
 from iar.judges.judge import Item, Judge
 from iar.judges.verdict import Verdict
 from iar.remote.failure_kinds import Failure
@@ -55,6 +55,7 @@ class Panel:
         Args:
             judge_of: From an entry of ``members`` (as a rule the name of an entry of conf/judge) to the judge.
         """
+        need("a panel, for its agreement,", "panel", "statsmodels")
         members = settings.get("members")
         if isinstance(members, str) or not isinstance(members, Iterable):
             raise UserError(f"judge.members={members} must be a list of judges, such as judge.members=[gpt-4o,rules]")

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from iar.errors import UserError
+from iar.errors import UserError, need
 from iar.remote import images
 from iar.remote.background import stream
 from iar.remote.budget import Budget, Estimate, Spend, tokens_in
@@ -28,12 +28,13 @@ class Client:
         label: What the progress bar calls the requests.
 
     Raises:
-        UserError: A budget in USD for an endpoint without prices.
+        UserError: A budget in USD for an endpoint without prices; the client's packages are missing.
     """
 
     def __init__(
         self, endpoint: Endpoint, *, cache: Path | None = None, budget: Budget | None = None, label: str = "requests"
     ) -> None:
+        need(f"asking {endpoint.model} at an endpoint", "remote", "openai", "tenacity")
         self.endpoint = endpoint
         self.budget = Budget() if budget is None else budget
         self.budget.check(endpoint)

@@ -60,7 +60,7 @@ class _Log:
             logger.removeHandler(handler)
 
     def _append(self, text: str) -> None:
-        from iar.terminal.redaction import HIDDEN, Redaction  # its package loads the client, which a run does anyway
+        from iar.terminal.redaction import HIDDEN, Redaction
 
         for key in self.keys:
             text = Redaction(key).hide(text)

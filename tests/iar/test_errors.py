@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iar.errors import UserError, whole_number
+from iar.errors import UserError, need, whole_number
 
 
 def test_a_whole_number_from_1_is_handed_back() -> None:
@@ -15,3 +15,11 @@ def test_a_whole_number_from_1_is_handed_back() -> None:
 def test_anything_else_is_named(value: object) -> None:
     with pytest.raises(UserError, match=rf"^judge\.batch_size={value} must be a whole number from 1$"):
         whole_number("judge.batch_size", value)
+
+
+def test_what_is_not_installed_is_named_with_its_extra() -> None:
+    need("this", "remote", "json", "csv")
+    with pytest.raises(UserError, match=r"^asking m needs the no_such package: pip install 'iar\[remote\]'$"):
+        need("asking m", "remote", "json", "no_such")
+    with pytest.raises(UserError, match="needs the no_such and nor_this packages: "):
+        need("asking m", "remote", "no_such", "nor_this")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from iar.errors import UserError
 from iar.judges import factory
-from iar.pipeline.evaluation import fluency, judge, noise_floor, score, timings
+from iar.pipeline.evaluation import fluency, judge, noise_floor, score, timings, tracking
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
@@ -62,7 +62,9 @@ def gather(jobs: Sequence[tuple[Scoring, str]], command: str) -> Gathered:
     samples = data.load(asked.cfg, asked.benchmarks)
     score.write_configurations(run.path, asked.cfg, asked.configurations)
     judge.judge(run, samples, factory.configured(asked.cfg))
-    return Gathered(score.tabulate(run, samples, asked.configurations), asked)
+    found = score.tabulate(run, samples, asked.configurations)
+    tracking.log(asked.cfg.tracker, found)
+    return Gathered(found, asked)
 
 
 def _add(whole: dict[str, Any], part: Mapping[str, Any], folder: Path, name: str = "") -> None:

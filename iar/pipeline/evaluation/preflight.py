@@ -18,7 +18,7 @@ from benchmark.untrusted import parse_json
 from iar.errors import UserError
 from iar.judges import factory
 from iar.models.pocket import WEIGHTS
-from iar.pipeline.evaluation import pictures, prompts
+from iar.pipeline.evaluation import pictures, prompts, tracking
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan
 from iar.pipeline.experiment.settings import Model, Scoring, Settings
@@ -84,6 +84,7 @@ def look(asked: Plan, deep: bool = False) -> Found:
             found.take(partial(_pairs, own, deep))
     found.take(partial(prompts.composer, cfg, asked.configurations))
     found.take(partial(factory.configured, cfg))
+    found.take(partial(tracking.check, cfg.tracker))
     return found
 
 

@@ -18,6 +18,7 @@ from iar.errors import UserError
 from iar.generation import Answering
 from iar.judges import factory
 from iar.pipeline.evaluation import (
+    asked_file,
     differences,
     engines,
     fluency,
@@ -28,6 +29,7 @@ from iar.pipeline.evaluation import (
     preflight,
     prompts,
     results_file,
+    tracking,
     unscored,
 )
 from iar.pipeline.evaluation.finished_run import FinishedRun, Record
@@ -99,11 +101,14 @@ def score(
     _report_releases(run)
     prompts.report(engine.compose, asked, configurations)
     write_configurations(run.path, cfg, configurations)
+    asked_file.write(run.path, asked, configurations)
     generate.ask(run, engine, cfg, asked, configurations, apart)
     fluency.measure(run, engine, cfg, asked, configurations)
     judge.judge(run, asked, by)
     noise_floor.measure(run, engine, cfg, asked, configurations[0], by)
-    return tabulate(run, asked, configurations)
+    found = tabulate(run, asked, configurations)
+    tracking.log(cfg.tracker, found)
+    return found
 
 
 def _report_unasked(cfg: Scoring, asked: Mapping[str, Loaded]) -> None:

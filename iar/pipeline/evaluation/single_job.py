@@ -28,7 +28,7 @@ def name(cfg: Scoring) -> str:
 def settings(cfg: Scoring) -> Scoring:
     """The job's own: a run folder named after the configuration and what it was asked, and nothing but the job."""
     run = f"{cfg.run or 'runs'}/jobs/{name(cfg)}-{{definition}}"
-    return cfg.replace(run=run, controls=0, confirm=False, figures=False)
+    return cfg.replace(run=run, controls=0, confirm=False, figures=False, tracker=None)
 
 
 def prepare(cfg: Scoring) -> None:

@@ -23,6 +23,7 @@ from iar.vectors.estimator import Estimator
 from iar.workers.settings import Workers
 
 SPLITS = ("validation", "test")
+TRACKERS = ("mlflow", "wandb")
 
 # A folder may be called 7, and Hydra reads that as a number.
 Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
@@ -315,11 +316,19 @@ class Scoring(Settings, Questions):
     confirm: bool | str = False
     frontier: Axes = Axes()
     figures: bool = True
+    tracker: str | None = None
 
     @field_validator("attack")
     @classmethod
     def _attack(cls, value: str | None) -> str | None:
         attack.check(value or "")
+        return value
+
+    @field_validator("tracker")
+    @classmethod
+    def _tracker(cls, value: str | None) -> str | None:
+        if value is not None and value not in TRACKERS:
+            raise UserError(f"unknown tracker {value!r}: {did_you_mean(value, TRACKERS)}")
         return value
 
     @field_validator("confirm")
