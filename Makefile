@@ -54,12 +54,13 @@ real-data:
 	done; test -z "$$missing"
 
 # The tests' models are tiny: a second thread only waits for the first, a second process helps.
-test: export OMP_NUM_THREADS ?= 1
+# Compiled modules and rewritten tests are kept for the other process and the next run, whatever the environment says.
+test quick: export OMP_NUM_THREADS ?= 1
+test quick: export PYTHONDONTWRITEBYTECODE =
 test: setup
 	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # All but what is slow: model families, workers of Ray, the browser, notebooks, long commands (SLOW in tests/conftest.py).
-quick: export OMP_NUM_THREADS ?= 1
 quick: setup
 	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 

@@ -20,19 +20,54 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Slow as a whole, beside the files that say so themselves: families, many commands one after the other, measurements.
+# What `make quick` leaves out, beside what is marked where it stands: over half a second of CPU time a test. Folders
+# and files as a whole (families, workers, the browser, notebooks, commands one after the other, figures), then single
+# tests: the others of their files are quick.
 SLOW = tuple(
     f"tests/{name}"
     for name in (
-        "benchmark/speed/", "benchmark/test_published_answers.py", "hostile/",
-        "iar/generation/test_few_shot_families.py",
-        "iar/generation/tree/test_families.py", "iar/generation/tree/test_sweep.py", "iar/models/pocket/",
-        "iar/models/test_original_internvl.py", "iar/models/test_processor.py", "iar/models/test_whole.py",
-        "iar/pipeline/audit/", "iar/remote/test_client_interrupted.py", "iar/revision/test_compile.py",
-        "iar/test_analyze.py", "iar/test_audit.py", "iar/test_changed.py", "iar/test_collect.py", "iar/test_report.py",
-        "iar/test_text_sweep.py", "test_extending.py", "test_formats.py", "test_readme.py",
+        "benchmark/speed/", "benchmark/test_published_answers.py", "hostile/", "iar/cli/test_tasks.py",
+        "iar/explorer/test_browser.py", "iar/explorer/test_hostile.py", "iar/generation/test_engine_families.py",
+        "iar/generation/test_few_shot_families.py", "iar/generation/test_remote_engine_served.py",
+        "iar/generation/test_worker_engine.py", "iar/generation/tree/test_families.py",
+        "iar/generation/tree/test_sweep.py", "iar/judges/test_tuning.py", "iar/models/pocket/",
+        "iar/models/test_families.py", "iar/models/test_original_internvl.py", "iar/models/test_processor.py",
+        "iar/models/test_whole.py", "iar/pipeline/audit/", "iar/pipeline/results/test_compare_runs.py",
+        "iar/pipeline/results/test_recommendation.py", "iar/pipeline/results/test_stress.py",
+        "iar/plots/test_agreement.py", "iar/plots/test_audit.py", "iar/plots/test_frontier.py",
+        "iar/plots/test_heatmap.py", "iar/remote/test_client_interrupted.py", "iar/revision/test_compile.py",
+        "iar/revision/test_peers.py", "iar/test_analyze.py", "iar/test_audit.py", "iar/test_changed.py",
+        "iar/test_collect.py", "iar/test_evaluate.py", "iar/test_extract.py", "iar/test_judge.py",
+        "iar/test_recommend.py", "iar/test_report.py", "iar/test_stress.py", "iar/test_surviving.py",
+        "iar/test_sweep.py", "iar/test_text_sweep.py", "iar/workers/test_settings.py", "test_extending.py",
+        "test_formats.py", "test_notebooks.py", "test_readme.py",
+        "benchmark/test_main.py::test_as_a_command", "iar/cli/test_command.py::test_a_recipe_stands",
+        "iar/cli/test_command.py::test_one_line_from_a_real_process",
+        "iar/cli/test_command.py::test_the_shipped_recipes", "iar/cli/test_command.py::test_vector_files",
+        "iar/explorer/test_questions.py::test_a_folder_that_is_gone",
+        "iar/explorer/test_repeat.py::test_the_command", "iar/explorer/test_writing.py::test_needs_no_torch",
+        "iar/generation/test_sampling.py::test_steps", "iar/generation/test_sampling.py::test_top_p_keeps",
+        "iar/pipeline/evaluation/test_engines.py::test_a_model_at_an_endpoint_starts",
+        "iar/pipeline/evaluation/test_engines.py::test_a_spent_budget",
+        "iar/pipeline/evaluation/test_engines.py::test_with_faults",
+        "iar/pipeline/evaluation/test_noise_floor.py::test_a_run_in_16_bits",
+        "iar/pipeline/experiment/test_data.py::test_prepare_writes",
+        "iar/pipeline/extraction/test_fit_gates.py::test_extraction_makes",
+        "iar/pipeline/results/test_figures.py::test_drawn", "iar/pipeline/results/test_figures.py::test_every",
+        "iar/pipeline/results/test_figures.py::test_without", "iar/records/test_log.py::test_several_processes",
+        "iar/terminal/test_log_file.py::test_a_run_has", "iar/test_help.py::test_three_examples",
+        "iar/vectors/test_estimation.py::test_memory", "iar/vectors/test_file.py::test_bytes_are_the_same_in_another",
+        "test_docs.py::test_commands_exist",
     )
 )  # fmt: skip
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make quick` does not even import what is slow as a whole."""
+    if config.option.markexpr != "not slow" or not collection_path.is_relative_to(ROOT):
+        return None
+    name = collection_path.relative_to(ROOT).as_posix() + "/" * collection_path.is_dir()
+    return True if name in SLOW else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not select

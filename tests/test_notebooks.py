@@ -11,8 +11,6 @@ import pytest
 
 from tests.notebook_runner import NOTEBOOKS, clean, execute, texts
 
-pytestmark = pytest.mark.slow
-
 NAMES = ["01_quick_start", "02_layer_and_strength", "03_own_model_and_pairs"]
 _PLACE = re.compile(r"(?<![\w:/.])/(home|root|tmp|work|usr|Users|var|mnt)/|0x[0-9a-f]{6,}|\.venv|site-packages")
 

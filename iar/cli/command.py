@@ -26,6 +26,7 @@ from iar import records
 from iar.cli import shell_completion
 from iar.cli.tasks import Command, Task, left
 from iar.errors import UserError, did_you_mean
+from iar.pipeline.experiment import composition  # noqa: F401 (Hydra remembers what it composed)
 from iar.records.text_file import FULL
 from iar.shipped import shipped
 from iar.terminal import log_file

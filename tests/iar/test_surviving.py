@@ -15,8 +15,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[2]
 GRID = ["layer=2,3", "strength=1,1.5", "controls=1", "batch_size=4", "figures=false"]
 POINT = "iar-L3-x1"  # the one that is scored again on the test split

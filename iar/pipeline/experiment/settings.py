@@ -384,6 +384,8 @@ def compose(config: str, arguments: Sequence[str] = (), hydra_too: bool = False)
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
+    from iar.pipeline.experiment import composition  # noqa: F401 (Hydra remembers what it composed)
+
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
         return hydra.compose(config, list(arguments), return_hydra_config=hydra_too)

@@ -8,7 +8,7 @@ seconds is in these two alone, so that the first is the same bytes for the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ NOTE = (
 )
 BY_CATEGORY = "SRA_s / SRA_u / SRA_a by category and mode"
 
+Cell = Callable[[str, Place], str]  # of a configuration and place: `sweep_table.cells`
+
 
 class Report(NamedTuple):
     """What the table shows, ready to be set."""
@@ -55,7 +57,8 @@ class Report(NamedTuple):
 
 def write(run: FinishedRun) -> list[Path]:
     """The three files of a run folder, from its scores, differences.csv and timings.csv."""
-    texts = (csv_file.text(_wide(run), "%.6g"), markdown(run), tex(run))
+    report = _report(run)
+    texts = (csv_file.text(_wide(run), "%.6g"), _markdown(run, report), _tex(run, report))
     named = zip(FILES, texts, strict=True)
     return [text_file.write(run.path / name, text.rstrip("\n") + "\n") for name, text in named]
 
@@ -92,7 +95,10 @@ def show(run: FinishedRun, title: str) -> None:
 
 def markdown(run: FinishedRun) -> str:
     """The same as Markdown."""
-    report = _report(run)
+    return _markdown(run, _report(run))
+
+
+def _markdown(run: FinishedRun, report: Report) -> str:
     warned = map(markup.escape_markdown, filter(None, [unscored.warning(run.scores)]))
     parts = [*warned, markup.markdown(report.title, report.rows), NOTE]
     if report.against:
@@ -104,7 +110,10 @@ def markdown(run: FinishedRun) -> str:
 
 def tex(run: FinishedRun) -> str:
     """The same as LaTeX: two floats that need booktabs and graphicx."""
-    report = _report(run)
+    return _tex(run, _report(run))
+
+
+def _tex(run: FinishedRun, report: Report) -> str:
     told = " ".join(filter(None, [unscored.warning(run.scores), NOTE.replace("`", ""), *report.notes]))
     parts = ["% needs booktabs and graphicx", markup.table(report.title, report.rows, told, "tab:iar-methods")]
     if report.against:
@@ -122,16 +131,16 @@ def _report(run: FinishedRun) -> Report:
     columns = [c for c in _headlines(scores) if not c.headline.detail]
     times = run.timings.groupby("configuration")[["answers", "seconds"]].sum()
     costs = [metric for metric in COSTS if metric in set(scores["metric"])]
-    rows = []
+    cell, rows = sweep_table.cells(scores), []
     for name in names:
-        cells = [_cell(scores, changes, name, column.place) for column in columns]
+        cells = [_cell(cell, changes, name, column.place) for column in columns]
         cells += [_cost(scores, name, metric) for metric in costs]
         rows.append((name, *cells, _seconds(times, name)))
     title = ("method", *(column.title for column in columns), *(COSTS[metric] for metric in costs), "s")
     by_category = [
         (
             category,
-            *("\u00a0/\u00a0".join(_share(scores, name, category, metric) for metric in SAFETY) for name in names),
+            *("\u00a0/\u00a0".join(_share(cell, name, category, metric) for metric in SAFETY) for name in names),
         )
         for category in _categories(scores)
     ]
@@ -144,9 +153,9 @@ def _headlines(scores: pd.DataFrame) -> list[Column]:
     return [c for c in headlines.columns(scores) if c.benchmark != "vscbench" or c.headline.category == "all"]
 
 
-def _cell(scores: pd.DataFrame, changes: pd.DataFrame, name: str, place: Place) -> str:
+def _cell(cell: Cell, changes: pd.DataFrame, name: str, place: Place) -> str:
     """A score, and in brackets its difference to the baseline with the stars of Holm's p, if it is significant."""
-    value = sweep_table.cell(scores, [name], place).partition(" ")[0]
+    value = cell(name, place).partition(" ")[0]
     at = (name, *place)
     if at not in changes.index:
         return value
@@ -175,8 +184,8 @@ def _seconds(times: pd.DataFrame, name: str) -> str:
     return f"{times['seconds'][name] / times['answers'][name]:.3g}" if name in times.index else "–"
 
 
-def _share(scores: pd.DataFrame, name: str, category: str, metric: str) -> str:
-    return sweep_table.cell(scores, [name], ("vscbench", category, metric)).partition(" ")[0]
+def _share(cell: Cell, name: str, category: str, metric: str) -> str:
+    return cell(name, ("vscbench", category, metric)).partition(" ")[0]
 
 
 def _categories(scores: pd.DataFrame) -> Iterator[str]:

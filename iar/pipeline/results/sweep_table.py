@@ -100,11 +100,11 @@ def _safety(scores: pd.DataFrame, names: Sequence[str]) -> Table:
     for title in ("category", "configuration", *metrics, ""):
         table.add_column(title, justify="right" if title in metrics else "left")
     at = scores[(scores["benchmark"] == "vscbench") & (scores["metric"] == "SRA_u")]
-    scores = scores[scores["configuration"].isin(names)]
+    cell = cells(scores)
     for category in (c for c in at["category"].unique() if c not in ("all", "image", "text")):
         for name in names:
-            cells = [cell(scores, [name], ("vscbench", category, metric)) for metric in metrics.values()]
-            table.add_row(category, name, *cells, _calibration(scores, name, category))
+            shares = [cell(name, ("vscbench", category, metric)) for metric in metrics.values()]
+            table.add_row(category, name, *shares, _calibration(scores, name, category))
     return table
 
 
@@ -250,8 +250,10 @@ def _by_configuration(scores: pd.DataFrame, place: Place) -> Callable[[Sequence[
     return lambda names: rows.iloc[sorted(place for name in names for place in places.get(name, ()))]
 
 
-def cell(scores: pd.DataFrame, names: Sequence[str], place: Place) -> str:
-    return _cell(_at(scores[scores["configuration"].isin(names)], place), place)
+def cells(scores: pd.DataFrame) -> Callable[[str, Place], str]:
+    """Makes the cell of a configuration and place; the rows are looked for once, whatever the number of cells."""
+    places = scores.groupby(["configuration", "benchmark", "category", "metric"], sort=False).indices
+    return lambda name, place: _cell(scores.iloc[places.get((name, *place), [])], place)
 
 
 def _cell(rows: pd.DataFrame, place: Place) -> str:

@@ -21,8 +21,6 @@ from iar.cli.tasks import Command, Done
 from iar.pipeline.evaluation import single_job
 from iar.pipeline.experiment.settings import Scoring, read
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[3]
 GRID = ["layer=2,3", "strength=1", "benchmark=[vscbench,pope]", "figures=false"]
 NAMES = ["iar-L2-x1", "iar-L3-x1"]

@@ -12,8 +12,6 @@ from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
 from tests.iar.explorer.conftest import go, ready, shown
 
-pytestmark = pytest.mark.slow
-
 
 def state(page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(page.url.partition("#")[2]).items()}

@@ -28,7 +28,7 @@ from iar.vectors import VectorSet, collect, estimate
 from iar.vectors.capture import capture
 from tests.iar.generation.conftest import TILES
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 IMAGE = (
     *("llava", "vipllava", "llava_next", "llava_onevision", "internvl", "deepseek_vl", "deepseek_vl_hybrid"),

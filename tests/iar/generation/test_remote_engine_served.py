@@ -18,8 +18,6 @@ import pytest
 from iar.models.pocket import WEIGHTS
 from iar.records import Log
 
-pytestmark = pytest.mark.slow
-
 START = 600  # seconds, at most: it imports torch and loads the weights
 BENCHMARKS = "benchmark=[vscbench,scienceqa]"
 

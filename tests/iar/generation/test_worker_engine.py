@@ -24,8 +24,6 @@ from iar.vectors import HeadVectors, VectorSet
 from iar.workers.connection import connect
 from iar.workers.pool import Pool
 
-pytestmark = pytest.mark.slow
-
 CONFIGURATIONS = (
     Configuration(),
     Configuration("iar", (1,), 1.0),

@@ -53,7 +53,6 @@ EXPECTED = {
 }
 EVERY = pytest.mark.parametrize("name", EXPECTED)
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Module .* has a submodule named 'output':UserWarning"),
 ]

@@ -22,8 +22,6 @@ from iar.models import LoadedModel, load
 from iar.revision import revise
 from iar.vectors import VectorSet
 
-pytestmark = pytest.mark.slow
-
 PACKAGES = ("steering-vectors==0.12.2", "repeng==0.4.0", "gguf==0.19.0")  # the versions whose faults are named below
 LAYER = 2
 

@@ -23,8 +23,6 @@ from iar.pairs import Example
 from iar.pipeline.extraction import on_workers
 from iar.workers.connection import connect
 
-pytestmark = pytest.mark.slow
-
 RAY = ["executor=ray", "executor.workers=2", "executor.shard=2"]
 SWEEP = ["layer=2", "strength=1.5", "controls=1", "confirm=false", "figures=false"]
 TABLES = ("scores.csv", "differences.csv", "frontier.csv", "definition.json")

@@ -12,8 +12,6 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from iar.models.pocket import architecture, encoding, train
 
-pytestmark = pytest.mark.slow
-
 TINY = ["--eager", "--workers", "1", "--batch", "4", "--vision-batch", "4"]
 STEPS = ["--vision-steps", "2", "--text-steps", "1", "--steps", "1", "1", "1", "2"]
 
