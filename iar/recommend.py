@@ -9,13 +9,15 @@ from pathlib import Path
 from iar import cli
 
 DESCRIPTION = """\
-Choose on the validation split: the configuration with the highest SRA_u among those that cost next to nothing, in
-SRA_s, POPE and ScienceQA. Says how sure the choice is (the questions are drawn anew), and prints the command that
-scores it once on the test split. Generates nothing, judges nothing.
+Choose on the validation split by the rule of the sweep's ★: the highest SRA_a of the points at most 2 points of
+helpfulness and 5 of SRA_s below the baseline. The options narrow or widen these limits. Says how sure the choice is
+(the questions are drawn anew), and prints the command that scores it once on the test split. Generates nothing, judges
+nothing.
 
 examples:
-  python -m iar.recommend runs/sweep-3f1c9a02                          at most a point lost anywhere
-  python -m iar.recommend runs/sweep-3f1c9a02 --sure 90                only what keeps to that in 90 % of the draws
+  python -m iar.recommend runs/sweep-3f1c9a02                          the ★ of the sweep
+  python -m iar.recommend runs/sweep-3f1c9a02 --most 1                 at most a point lost anywhere
+  python -m iar.recommend runs/sweep-3f1c9a02 --sure 90                what keeps to the limits in 90 % of the draws
   python -m iar.recommend runs/sweep-3f1c9a02 --most 2 --method iar
   python -m iar.recommend runs/sweep-3f1c9a02 --most 100 --sra-s-at-least 95 --json choice.json
 """
@@ -29,9 +31,8 @@ def main() -> None:
     parser.add_argument(
         "--most",
         type=float,
-        default=1.0,
         metavar="POINTS",
-        help="SRA_s, POPE and ScienceQA may each be this far below the baseline (default 1)",
+        help="SRA_s, POPE, ScienceQA, everyday may each be this far below the baseline, in place of the rule's limits",
     )
     parser.add_argument(
         "--sra-s-at-least",

@@ -253,7 +253,7 @@ def test_the_python_block(place: Path):
 
 def test_readme_opens_with_the_picture_and_two_commands():
     text = README.read_text(encoding="utf-8")
-    picture, block = text.index("](docs/frontier.png)"), text.index("```bash\nmake sweep")
+    picture, block = text.index("](docs/calibration.png)"), text.index("```bash\nmake sweep")
     assert picture < block < text.index("\n## ")
-    file = ROOT / "docs/frontier.png"
-    assert file.read_bytes().startswith(b"\x89PNG") and file.stat().st_size < 200_000
+    file = ROOT / "docs/calibration.png"
+    assert file.read_bytes().startswith(b"\x89PNG") and file.stat().st_size < 150_000

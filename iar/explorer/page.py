@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,12 @@ from iar.errors import UserError
 from iar.explorer import repeat, tables
 from iar.explorer.answers import Answers
 from iar.explorer.parts import Part
-from iar.pipeline.evaluation import finished_run, unscored
+from iar.pipeline.evaluation import unscored
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import sweep_table
 from iar.pipeline.results.headlines import Column
 from iar.revision.configuration import Configuration
+from iar.stats import rule
 from iar.stats.cells import MISSING, interval
 
 ASSETS = Path(__file__).parent / "assets"
@@ -100,8 +102,13 @@ def facts(
     best: int | None,
     notes: Sequence[str],
     title: str = "",
+    tested: str = "",
 ) -> dict[str, Any]:
-    """What the page says without its program: the run, the recommended point, the second scoring, how to repeat it."""
+    """What the page says without its program: the run, the recommended point, the second scoring, how to repeat it.
+
+    Args:
+        tested: Where the page of the second scoring is, seen from this one; "" if there is none.
+    """
     definition, scores, configurations = run.definition, run.scores, run.configurations
     model = definition.get("model", {})
     shown = [index for index in dict.fromkeys((answers.baseline, best)) if index is not None]
@@ -116,9 +123,10 @@ def facts(
         "warnings": [text for text in (unscored.warning(scores), sweep_table.partial(scores)) if text],
         "notes": list(notes),
         "best": None if best is None else configurations[best].name,
+        "rule": rule.sentence(scores),
         "rows": _rows(scores, [configurations[index].name for index in shown], columns),
         "titles": [column.headline.alone for column in columns],
-        "second": _second(run.path / "test"),
+        "second": _second(run.path / "test", tested),
         "protocols": [name for name in sweep_table.protocols(scores).split(", ") if name],
         "definition": list(_leaves(definition)),
         "commands": repeat.commands(run),
@@ -146,21 +154,28 @@ def _rows(scores: pd.DataFrame, names: Sequence[str], columns: Sequence[Column])
     return [(name, [_cell(found.get((name, *place))) for place in places]) for name in names]
 
 
-def _cell(row: Any) -> str:
-    return MISSING if row is None else interval(*row)
+def _cell(row: Any, sign: str = "") -> str:
+    return MISSING if row is None else interval(*(math.nan if value is None else value for value in row), sign)
 
 
-def _second(folder: Path) -> dict[str, Any] | None:
-    """The table of the second scoring; without rows where it is not finished; None where there is none."""
+def _second(folder: Path, tested: str) -> dict[str, Any] | None:
+    """The table of the second scoring, a row a score, each configuration's difference to the baseline beside it;
+    without rows where it is not finished; None where there is none."""
     if not folder.is_dir():
         return None
     try:
-        scores = finished_run.scores(folder)
+        run = FinishedRun.scored(folder)
     except UserError:
-        return {"titles": [], "rows": []}
-    columns = tables.headlines(scores)
-    names = [str(name) for name in scores["configuration"].unique()]
-    return {"titles": [column.headline.alone for column in columns], "rows": _rows(scores, names, columns)}
+        return {"titles": [], "rows": [], "page": ""}
+    columns, changes = tables.headlines(run.scores), tables.changes(run)
+    found: list[tuple[str, list[str]]] = []
+    for name, cells in _rows(run.scores, [str(name) for name in run.scores["configuration"].unique()], columns):
+        found.append((name, cells))
+        moved = [changes.get((name, *column.place)) for column in columns]
+        if any(moved):
+            found.append(("difference", [_cell(change and change[:3], "+") for change in moved]))
+    rows = [(column.headline.alone, [cells[at] for _, cells in found]) for at, column in enumerate(columns)]
+    return {"titles": [name for name, _ in found], "rows": rows, "page": tested}
 
 
 def _leaves(value: Any, name: str = "") -> list[tuple[str, str]]:

@@ -43,7 +43,7 @@ def configurations(run: FinishedRun, shown: Sequence[Column]) -> list[dict[str, 
     """
     points = frontier_points(run.scores, run.configurations).set_index("configuration")
     values = _cells(run.scores, ("value", "low", "high"))
-    changes = _cells(run.differences.reset_index(), ("difference", "low", "high", "p_holm"))
+    moved = changes(run)
     places = [column.place for column in shown]
     return [
         {
@@ -57,10 +57,15 @@ def configurations(run: FinishedRun, shown: Sequence[Column]) -> list[dict[str, 
             "pareto": bool(points["pareto"][c.name]),
             "share": number(run.front_shares.get(c.name)),
             "values": [values.get((c.name, *place)) for place in places],
-            "changes": [changes.get((c.name, *place)) for place in places],
+            "changes": [moved.get((c.name, *place)) for place in places],
         }
         for c in run.configurations
     ]
+
+
+def changes(run: FinishedRun) -> dict[tuple[str, ...], list[float | None] | None]:
+    """(configuration, benchmark, category, metric) -> the paired difference to the baseline, its ends, Holm's p."""
+    return _cells(run.differences.reset_index(), ("difference", "low", "high", "p_holm"))
 
 
 def lines(found: Sequence[Configuration]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark.errors import DataError
 from iar.errors import UserError
 from iar.explorer import page, parts, tables
 from iar.explorer.answers import Answers
@@ -14,12 +15,13 @@ from iar.explorer.images import data_uri
 from iar.explorer.parts import Part
 from iar.explorer.questions import asked
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import sweep_table
+from iar.plots.heatmap import EVEN, FULL
+from iar.plots.style import CHANGES
 from iar.records import text_file
-from iar.stats import frontier_points
+from iar.stats import frontier_points, rule
 from iar.terminal.console import console
 
-NAME = "report.html"
+NAME, TEST = "report.html", "test"
 LIMIT = 10_000_000  # bytes of the page
 IMAGES = 1_500_000  # bytes of a part of images
 
@@ -36,26 +38,30 @@ def write(
     """The page of a finished run; the same files give the same bytes.
 
     Args:
-        out: Where; ``report.html`` in the run folder by default. What does not fit is in ``report_files`` beside it.
+        out: Where; ``report.html`` in the run folder by default, with one in the folder ``test`` where that was scored.
+            What does not fit is in ``report_files`` beside it.
         data: Folder of the questions of the run's split, where they are not found by themselves.
         images: Whether they are shown.
         limit: Bytes that the page may have, if its program and tables leave room. Answers go in first, then images.
         title: Instead of the model's name.
 
     Returns:
-        The page, and the folder beside it if there is one.
+        The page, and the folder beside it if there is one; the same of the test split.
 
     Raises:
         UserError: No finished run there, or the page cannot be written.
     """
     file = out or folder / NAME
     run = FinishedRun.scored(folder)
+    tested = _tested(folder / TEST, images, limit, title) if out is None else []
     scores, configurations = run.scores, run.configurations
     with asked(run, data) as questions, console.status(f"writing {file}"):
         answers = Answers.of(run, questions)
         pictures = _images(answers, questions.outside) if images else Pictures({}, [], 0, 0)
         shown = tables.headlines(scores)
-        best = _recommended(run)
+        star = rule.starred(scores, configurations, run.split)
+        best = next((index for index, c in enumerate(configurations) if c.name == star), None)
+        points = frontier_points(scores, configurations)
         core = {
             "columns": tables.described(shown),
             "configurations": tables.configurations(run, shown),
@@ -63,6 +69,8 @@ def write(
             "categories": tables.categories(scores, configurations, shown),
             "baseline": answers.baseline,
             "recommended": best,
+            "change": {"colours": CHANGES, "even": EVEN, "full": FULL},
+            "why": [text for text in (rule.sentence(scores), rule.off_front(points, scores, star)) if text],
             "samples": answers.table(pictures.numbers),
             "codes": [answers.codes(index) for index in range(len(configurations))],
             "images": [[part, len(uris)] for part, uris in enumerate(pictures.parts)],
@@ -74,8 +82,17 @@ def write(
         packed += [parts.pack(f"answers{index}", answers.part(index)) for index in order]
         packed += [parts.pack(f"images{number}", uris) for number, uris in enumerate(pictures.parts)]
     notes = [*questions.notes, *_lost(pictures, images)]
-    facts = page.facts(run, shown, answers, best, notes, title)
-    return _written(file, facts, packed, limit)
+    facts = page.facts(run, shown, answers, best, notes, title, f"{TEST}/{NAME}" if tested else "")
+    return [*_written(file, facts, packed, limit), *tested]
+
+
+def _tested(folder: Path, images: bool, limit: int, title: str) -> list[Path]:
+    """The page of the second scoring; none where there is no such run, or its questions are gone."""
+    try:
+        return write(folder, images=images, limit=limit, title=title) if (folder / "scores.csv").is_file() else []
+    except (UserError, DataError) as error:
+        console.print(f"no {folder / NAME}: {error}")
+        return []
 
 
 class Pictures(NamedTuple):
@@ -123,12 +140,6 @@ def _lost(shown: Pictures, images: bool) -> list[str]:
     if shown.outside:
         notes.append(f"{shown.outside:,} images lie outside of their data folder and are not shown.")
     return notes
-
-
-def _recommended(run: FinishedRun) -> int | None:
-    """Index of the recommended configuration: chosen on the validation split only."""
-    name = sweep_table.recommended(frontier_points(run.scores, run.configurations), run.split)
-    return next((index for index, c in enumerate(run.configurations) if c.name == name), None)
 
 
 def _written(file: Path, facts: Mapping[str, Any], packed: Sequence[Part], limit: int) -> list[Path]:

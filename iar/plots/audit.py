@@ -17,16 +17,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-from benchmark.vscbench import MODES, OVERSAFE, UNDERSAFE
+from benchmark.vscbench import MODES
 from iar.errors import UserError
-from iar.plots import wording
+from iar.plots import regions, wording
 from iar.plots.names import place_names
 from iar.plots.style import COLOURS, LINES, MARKERS, STYLE, WIDTH, heading, legend_below, save
 
-REGIONS = {"undersafe": "#F6D9C6", "oversafe": "#CFE3F1"}  # light tints of two of the palette's colours
 AXES = {
     "SRA_u": "SRA$_u$: unsafe requests refused or warned about",
     "SRA_s": "SRA$_s$: safe requests answered",
@@ -64,7 +63,7 @@ def calibration(points: pd.DataFrame, stem: str | Path, title: str = "") -> list
         figure = Figure(figsize=(WIDTH, WIDTH), dpi=300, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        named = _regions(axes, named=True)
+        named = _plane(axes, named=True)
         _crosses(axes, drawn, look, size=24)
         axes.set_xlabel(f"{AXES['SRA_u']} (%)")
         axes.set_ylabel(f"{AXES['SRA_s']} (%)")
@@ -97,7 +96,7 @@ def categories(points: pd.DataFrame, stem: str | Path, title: str = "") -> list[
         FigureCanvasAgg(figure)
         panels = figure.subplots(rows, min(2, len(shown)), sharex=True, sharey=True, squeeze=False)
         for panel, category in zip(panels.flat, shown, strict=False):
-            _regions(panel, named=False)
+            _plane(panel, named=False)
             _crosses(panel, drawn[drawn["category"] == category], look, size=13)
             panel.set_title(wording.category(category))
         for panel in panels.flat[len(shown) :]:
@@ -109,7 +108,7 @@ def categories(points: pd.DataFrame, stem: str | Path, title: str = "") -> list[
         for panel in panels[:, 0]:
             panel.set_ylabel("SRA$_s$ (%)")
         heading(figure, title)
-        _legend(figure, look, [Patch(color=colour, label=name) for name, colour in REGIONS.items()])
+        _legend(figure, look, [Patch(color=colour, label=name) for name, colour in regions.COLOURS.items()])
         return save(figure, Path(stem))
 
 
@@ -163,23 +162,9 @@ def _percent(points: pd.DataFrame) -> pd.DataFrame:
     return drawn.assign(**{name: 100 * drawn[name] for name in ENDS})
 
 
-def _regions(axes: Axes, named: bool) -> list[Text]:
+def _plane(axes: Axes, named: bool) -> list[Text]:
     """The two regions, the frame and the grid; the regions' names as drawn."""
-    (under_s, under_u), (over_s, over_u) = UNDERSAFE, OVERSAFE
-    corners = {
-        "undersafe": (0, 100 * under_s, 100 * under_u, 100 - 100 * under_s),
-        "oversafe": (100 * over_u, 0, 100 - 100 * over_u, 100 * over_s),
-    }
-    texts: list[Text] = []
-    for name, (x, y, width, height) in corners.items():
-        axes.add_patch(Rectangle((x, y), width, height, color=REGIONS[name], lw=0, zorder=0))
-        if named:
-            style: dict[str, Any] = dict(color="0.35", style="italic", size=6.5)
-            if height > width:  # at the far end of the region: models lie closer to the other
-                text = axes.text(x + width / 2, y + 2, name, ha="center", va="bottom", rotation=90, **style)
-            else:
-                text = axes.text(x + 2, y + height / 2, name, ha="left", va="center", **style)
-            texts.append(text)
+    texts = regions.shade(axes, across="SRA_u", named=named)
     axes.set_xlim(-2, 102)
     axes.set_ylim(-2, 102)
     axes.set_aspect("equal")

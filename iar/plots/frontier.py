@@ -13,25 +13,25 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib.axes import Axes as Drawn
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from iar.errors import UserError
-from iar.plots import hypervolume, wording
+from iar.plots import hypervolume, regions, wording
 from iar.plots.strengths import write_strengths
 from iar.plots.style import COLOURS, FAMILIES, HEIGHT, LINES, MARKERS, STYLE, WIDTH, heading, legend_below, save
 from iar.revision import methods
-from iar.stats.pareto import pareto
+from iar.stats.axes import Axes, Axis, axes_of
+from iar.stats.pareto import pareto, signed
 
 NEAR, MOST = 10, 0.7  # points of helpfulness below the best, in which at least this share of the points must lie
 WIDEST = 0.5  # of the plot's width: longer intervals of helpfulness would press the points together
-LABELS = ("helpfulness: mean of POPE and ScienceQA accuracy", "SRA$_a$")
-SHARES = ("safety", "safety_low", "safety_high", "helpfulness", "helpfulness_low", "helpfulness_high")
+USUAL = axes_of(("vscbench", "pope", "scienceqa"))
 RANDOM: dict[str, Any] = {"color": "0.6", "marker": "x"}
-BASE: dict[str, Any] = {"color": "black", "marker": "*"}
+BASE: dict[str, Any] = {"color": "black", "marker": "h"}
 SAID: dict[str, Any] = {"color": "black", "marker": "D", "mfc": "white", "mec": "black"}
 
 
@@ -41,8 +41,9 @@ def frontier(
     title: str = "",
     recommended: str | None = None,
     hypervolumes: pd.DataFrame | None = None,
-    labels: tuple[str, str] = LABELS,
+    scores: Axes = USUAL,
     up: str = "safety: ",
+    note: str = "",
 ) -> list[Path]:
     """Draw the figure as PNG (300 dpi) and PDF, one column wide; the same points give the same bytes.
 
@@ -55,7 +56,7 @@ def frontier(
     Raises:
         UserError: As `figure`; the files cannot be written.
     """
-    drawn = figure(points, title, recommended, hypervolumes, labels, up)
+    drawn = figure(points, title, recommended, hypervolumes, scores, up, note)
     with mpl.rc_context(STYLE):
         return save(drawn, Path(path_without_suffix))
 
@@ -65,10 +66,12 @@ def figure(
     title: str = "",
     recommended: str | None = None,
     hypervolumes: pd.DataFrame | None = None,
-    labels: tuple[str, str] = LABELS,
+    scores: Axes = USUAL,
     up: str = "safety: ",
+    note: str = "",
 ) -> Figure:
-    """The figure, one column wide.
+    """The figure, one column wide; to the right and upwards is better, so an axis of which less is better is turned.
+    The plane of SRA_s and SRA_u shows where a model is undersafe or oversafe; with SRA_u to the right, no front.
 
     Args:
         points: As `iar.stats.frontier_points` returns them: configuration, method, prompting, place, variant, strength,
@@ -77,8 +80,9 @@ def figure(
         title: Above the figure.
         recommended: Name of the configuration to point at.
         hypervolumes: As `iar.stats.hypervolumes` returns them; None draws no strip.
-        labels: What the axes say, the one to the right first: `iar.stats.axes`.
+        scores: Which they are: `iar.stats.axes`.
         up: Before the label of the axis upwards.
+        note: Above the legend: why the recommended point is where it is.
 
     Raises:
         UserError: No point has both scores.
@@ -87,9 +91,9 @@ def figure(
     if "prompting" not in drawn:  # of a table that is older than the methods that prompt
         drawn = drawn.assign(prompting="")
     texts = {name: drawn[name].fillna("") for name in ("prompting", "place", "variant")}  # as read from a file
-    drawn = drawn.assign(**texts, **{name: 100 * drawn[name] for name in SHARES if name in drawn})
+    drawn = _upwards(drawn.assign(**texts), scores)
     drawn = drawn.assign(family=wording.families(drawn))
-    looks, far = _looks(drawn), _far(drawn)
+    looks, far = _looks(drawn), _far(drawn) & (scores.helpfulness.share and not _is_plane(scores))
     drawn = drawn[~far]
     areas = None if hypervolumes is None else hypervolume.rows(hypervolumes)
     if areas is not None:
@@ -105,19 +109,28 @@ def figure(
             hypervolume.strip(lower.add_subplot(), areas, looks if _several(drawn) else _others(drawn))
         else:
             axes = made.add_subplot()
-        handles = list(_draw(axes, drawn, looks))
+        marked = drawn["pareto"].astype(bool)
+        if _is_calibration(scores):
+            drawn, marked = drawn.assign(pareto=False), drawn["configuration"] == recommended
+        handles = list(_draw(axes, drawn, looks, drawn[(drawn["method"] == "none") | marked], scores.helpfulness))
         if far.any():
             least = math.floor(drawn["helpfulness"].min())
-            handles.append(Line2D([], [], ls="", label=f"{far.sum()} points below {least} % not shown"))
-        axes.set_xlabel(f"{labels[0]} (%)")
-        axes.set_ylabel(f"{up}{labels[1]} (%)")
+            side = f"below {least}" if scores.helpfulness.better > 0 else f"above {-least}"
+            handles.append(Line2D([], [], ls="", label=f"{far.sum()} points {side} % not shown"))
+        if _is_plane(scores):
+            _plane(axes, scores)
+        axes.set_xlabel(scores.helpfulness.said)
+        axes.set_ylabel(f"{up}{scores.safety.said}")
         heading(made, title)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=9, integer=scores.safety.share, steps=[1, 2, 5, 10]))
+        for axis, score in ((axes.xaxis, scores.helpfulness), (axes.yaxis, scores.safety)):
+            if score.better < 0:
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):g}"))
         axes.grid(color="0.92", linewidth=0.5)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        legend_below(made, handles)
+        legend_below(made, handles, note=note)
         made.draw_without_rendering()  # fixes the layout, so that labels can be placed in pixels
         write_strengths(
             axes, canvas, drawn, {name: look["color"] for name, look in _colours(drawn, looks)}, recommended
@@ -138,6 +151,36 @@ def placed(points: pd.DataFrame) -> pd.DataFrame:
             "may leave one out)"
         )
     return found
+
+
+def _upwards(points: pd.DataFrame, scores: Axes) -> pd.DataFrame:
+    """The points as drawn: shares in percent, and a score of which less is better with a minus."""
+    found = signed(points, scores)
+    for column, score in zip(("helpfulness", "safety"), scores, strict=True):
+        names = [name for name in (column, f"{column}_low", f"{column}_high") if name in found]
+        found[names] *= 100 if score.share else 1
+    return found
+
+
+def _is_plane(scores: Axes) -> bool:
+    return {scores.helpfulness.metric, scores.safety.metric} == {"SRA_s", "SRA_u"}
+
+
+def _is_calibration(scores: Axes) -> bool:
+    """Whether it shows where models stand (`iar.stats.axes.plane_of`): then without a front."""
+    return _is_plane(scores) and scores.safety.metric == "SRA_s"
+
+
+def _plane(axes: Drawn, scores: Axes) -> None:
+    """The plane of SRA_s and SRA_u, as much of it as shows both regions and every point."""
+    least = {"SRA_s": 52.0, "SRA_u": 22.0}
+    left, low = (
+        min(ends[0], least[score.metric])
+        for ends, score in zip((axes.get_xlim(), axes.get_ylim()), scores, strict=True)
+    )
+    regions.shade(axes, across=scores.helpfulness.metric, corner=(left, low))
+    axes.set_xlim(left, 103)
+    axes.set_ylim(low, 103)
 
 
 def _far(points: pd.DataFrame) -> pd.Series:
@@ -179,8 +222,10 @@ def prompted(points: pd.DataFrame) -> pd.DataFrame:
     return points[(points["place"] == "") & (points["method"] != "none")]
 
 
-def _draw(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> Iterator[Line2D]:
-    """Everything but the labels; yields the legend's entries in reading order."""
+def _draw(
+    axes: Drawn, points: pd.DataFrame, looks: dict[str, dict[str, Any]], marked: pd.DataFrame, across: Axis
+) -> Iterator[Line2D]:
+    """Everything but the labels, with the intervals of what is marked; yields the legend's entries in reading order."""
     base = points[points["method"] == "none"]
     yield from (_by_method(axes, points, looks) if _several(points) else _by_line(axes, points))
     said = prompted(points)
@@ -193,8 +238,8 @@ def _draw(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) ->
         alone = bool((random["method"] == "random").all())
         yield Line2D([], [], ls="", ms=3.5, label="random direction" if alone else "controls", **RANDOM)
     if not base.empty:
-        axes.scatter(base["helpfulness"], base["safety"], s=55, zorder=6, **BASE)
-        yield Line2D([], [], ls="", ms=6.5, label="unsteered", **BASE)
+        axes.scatter(base["helpfulness"], base["safety"], s=34, zorder=6, **BASE)
+        yield Line2D([], [], ls="", ms=5.2, label="unsteered", **BASE)
     front = points[points["pareto"].astype(bool)].sort_values("helpfulness", kind="stable")
     if not front.empty:
         # Between two points of the front, what can be had is the safety of the right one.
@@ -205,29 +250,35 @@ def _draw(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) ->
         yield Line2D([], [], color="0.45", lw=0.7, marker="o", mfc="none", mec="black", ms=6, label="Pareto front")
     axes.margins(0.08, 0.1)
     axes.autoscale_view()
-    marked = pd.concat([base, front])
     if not marked.empty:
-        yield _intervals(axes, marked)
+        yield _intervals(axes, marked, across)
 
 
-def _intervals(axes: Axes, marked: pd.DataFrame) -> Line2D:
-    """Of the baseline and the front; where those of helpfulness are wider than the points are apart, in words alone."""
-    errors = [marked["safety"] - marked["safety_low"], marked["safety_high"] - marked["safety"]]
+def _intervals(axes: Drawn, marked: pd.DataFrame, across: Axis) -> Line2D:
+    """Of the baseline and the front; where those to the right are wider than the points are apart, in words alone."""
+    errors = _ends(marked, "safety")
     style: dict[str, Any] = {"fmt": "none", "ecolor": "0.75", "elinewidth": 0.7, "zorder": 0}
     axes.errorbar(marked["helpfulness"], marked["safety"], yerr=errors, **style)
     label = "95 % interval"
     if "helpfulness_low" in marked and marked["helpfulness_low"].notna().all():
-        ends = [marked["helpfulness"] - marked["helpfulness_low"], marked["helpfulness_high"] - marked["helpfulness"]]
+        ends = _ends(marked, "helpfulness")
         half = float((ends[0] + ends[1]).mean()) / 2
         left, right = axes.get_xlim()
         if 2 * half < WIDEST * (right - left):
             axes.errorbar(marked["helpfulness"], marked["safety"], xerr=ends, **style)
         else:
-            label += f"\n(helpfulness ±{half:.1f})"
+            kind, _, name = across.label.partition(": ")
+            label += f"\n({kind if kind == 'helpfulness' else name or kind} ±{half:.1f})"
     return Line2D([], [], color="0.75", lw=0.9, label=label)
 
 
-def _by_line(axes: Axes, points: pd.DataFrame) -> Iterator[Line2D]:
+def _ends(marked: pd.DataFrame, score: str) -> list[pd.Series]:
+    """How far the interval reaches below and above; a score may lie at its end, give or take a rounding."""
+    reach = (marked[score] - marked[f"{score}_low"], marked[f"{score}_high"] - marked[score])
+    return [length.clip(lower=0.0) for length in reach]
+
+
+def _by_line(axes: Drawn, points: pd.DataFrame) -> Iterator[Line2D]:
     """A line a place, in the order of its strengths, through the point it starts at."""
     strongest = max(points["strength"].abs().max(), 1e-9)
     for number, (name, line) in enumerate(_lines(steered(points))):
@@ -243,7 +294,7 @@ def _by_line(axes: Axes, points: pd.DataFrame) -> Iterator[Line2D]:
         yield Line2D([], [], ls=dashes, lw=0.8, ms=4, label=name, **style)
 
 
-def _by_method(axes: Axes, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> Iterator[Line2D]:
+def _by_method(axes: Drawn, points: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> Iterator[Line2D]:
     """All points of a method small and pale, its own front joined."""
     base = points[points["method"] == "none"]
     names = list(dict.fromkeys(steered(points)["family"]))

@@ -57,7 +57,7 @@ def strip(axes: Axes, shown: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]
         look = dict(looks.get(row["group"], PLAIN))
         look = ({"mew": 0.8} if look["marker"] == "x" else {"mec": "white", "mew": 0.4}) | look
         axes.plot([row["low"], row["high"]], [y, y], color=look["color"], lw=1.1, solid_capstyle="butt")
-        size = 6 if look["marker"] == "*" else 3.6
+        size = 4.6 if look["marker"] == "h" else 3.6
         axes.plot(row["hypervolume"], y, ls="", ms=size, clip_on=False, zorder=4, **look)
         numbers = [_interval(row["hypervolume"], row["low"], row["high"], "")]
         numbers += [_interval(row["over_hypervolume"], row["over_low"], row["over_high"], "+")]

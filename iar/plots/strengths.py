@@ -91,7 +91,7 @@ def _labels(
     rows = {str(row["configuration"]): row for row in points.to_dict("records")}
     if recommended in rows:
         style = {"fontsize": 6.5, "weight": "bold", "arrowprops": leader}
-        yield rows[recommended], f"recommended\n{recommended}", FAR, style
+        yield rows[recommended], f"★ recommended\n{recommended}", FAR, style
     for row in rows.values():
         if row["place"] == "" and row["method"] != "none" and row["configuration"] != recommended:
             yield row, str(row["prompting"]), NEAR, {"fontsize": SMALL, "color": "black"}

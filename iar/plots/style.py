@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -27,7 +28,8 @@ FAMILIES = (
     ("#6B3A1E", ">"),
 )  # colour, marker: eight methods
 # Worse than the baseline, as it, better: told apart by people who do not see red or green.
-CHANGE = LinearSegmentedColormap.from_list("change", ["#9C4A00", "#E9A86B", "#F7F7F7", "#74B3DB", "#00568A"])
+CHANGES = ("#9C4A00", "#E9A86B", "#F7F7F7", "#74B3DB", "#00568A")
+CHANGE = LinearSegmentedColormap.from_list("change", CHANGES)
 STYLE: dict[Any, Any] = {
     "font.size": 7,
     "axes.titlesize": 7.5,
@@ -47,6 +49,7 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH, HEIGHT = 8.5 / 2.54, 7.2 / 2.54  # inches
 SMALL = 5.5  # points; nothing is smaller
+NOTE = 74  # letters of a note's line
 MARGIN = 0.04  # inches between a title or legend and the figure's edge
 
 
@@ -78,15 +81,24 @@ def heading(figure: Figure, text: str) -> None:
     note.set_text("\n".join(lines))
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist], most: int = 4, **options: Any) -> Legend:
+def legend_below(figure: Figure, handles: Sequence[Artist], most: int = 4, note: str = "", **options: Any) -> Legend:
     """One legend below everything, in as many columns as fit the width; the figure grows by its height.
 
     Args:
         handles: In reading order, each with its label.
         most: No more columns than this.
+        note: A sentence above it, in small letters.
         options: For matplotlib's legend.
     """
-    style = {"handlelength": 2.2, "columnspacing": 1.2, "handletextpad": 0.5, "borderpad": 0.0, "borderaxespad": 0.3}
+    style: dict[str, Any] = {
+        "handlelength": 2.2,
+        "columnspacing": 1.2,
+        "handletextpad": 0.5,
+        "borderpad": 0.0,
+        "borderaxespad": 0.3,
+    }
+    if note:
+        style |= {"title": "\n".join(wrap(note, NOTE)), "title_fontsize": SMALL}
     renderer = FigureCanvasAgg(figure).get_renderer()
     for columns in range(min(most, len(handles)), 0, -1):
         legend = figure.legend(

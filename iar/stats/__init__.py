@@ -4,11 +4,11 @@ from benchmark.intervals import Estimate, clustered, interval, wilson
 from iar.stats.bootstrap import hypervolumes
 from iar.stats.draws import Draws, resample
 from iar.stats.paired import difference, differences, holm, sign_flips
-from iar.stats.pareto import RULE, frontier_points, hypervolume, pareto, recommend
+from iar.stats.pareto import frontier_points, hypervolume, pareto
+from iar.stats.rule import recommend
 from iar.stats.summarise import summarise
 
 __all__ = [
-    "RULE",
     "Draws",
     "Estimate",
     "clustered",

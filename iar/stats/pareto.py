@@ -1,4 +1,4 @@
-"""The safety-helpfulness trade-off: which points no other point beats, and which one to take."""
+"""The safety-helpfulness trade-off: which points no other point beats."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def frontier_points(
         configurations: The configurations of the run, in the order of the rows wanted.
         safety: The safety metric, ``SRA_a`` or ``SRA_u``; which benchmarks the axes are of: `iar.stats.axes`.
         draws: The points in each bootstrap draw, from `iar.stats.resample` with the same ``safety``.
-        axes: Other scores under the names helpfulness and safety, both better upwards; None: those of `iar.stats.axes`.
+        axes: Other scores under the names helpfulness and safety; None: those of `iar.stats.axes`.
 
     Returns:
         configuration, method, prompting ("fewshot-2", "" for a question asked as it is), place ("L14", "L9+14", "H48"
@@ -116,7 +116,8 @@ def frontier_points(
         rows.append(row)
     points = pd.DataFrame(rows, columns=POINT_COLUMNS)
     candidates = points.index[~points["method"].isin(methods.controls())]
-    flags = pareto(list(zip(points["helpfulness"][candidates], points["safety"][candidates], strict=True)))
+    ways = signed(points.loc[candidates], axes)
+    flags = pareto(list(zip(ways["helpfulness"], ways["safety"], strict=True)))
     points["pareto"] = points.index.isin(candidates[flags])
     if draws is not None:
         names = points["configuration"][candidates]
@@ -126,38 +127,13 @@ def frontier_points(
     return points
 
 
-RULE = "★ the highest SRA_a of the points at most 2 points of helpfulness and 5 of SRA_s below the baseline"
-
-
-def recommend(
-    points: pd.DataFrame, baseline: str = "none", helpfulness_loss: float = 0.02, sra_s_loss: float = 0.05
-) -> str | None:
-    """The safest configuration that costs little: the highest ``safety`` among those whose helpfulness is at most
-    ``helpfulness_loss`` and whose SRA_s is at most ``sra_s_loss`` below the baseline's (shares; 0.02 is two points).
-
-    Ties go to the higher helpfulness, then to the strength nearer to 0. Random controls are never recommended. A point
-    that is prompted alone is a candidate, for whoever wants a safe model can prompt it; so is the baseline, which comes
-    back when nothing is worth it.
-
-    The optimism is in the ``safety`` of the point that comes back: the highest of many noisy scores is more often one
-    that chance raised than one that chance lowered, so on the samples it was chosen on it overstates what the point
-    does, and the more so the more points there are. Its interval there does not know of the choice. Choose on a
-    validation split, report on the test split (`iar.pipeline.evaluation.confirm`).
-
-    Args:
-        points: As from `frontier_points`. Without helpfulness or SRA_s (not asked: NaN) that limit does not apply.
-
-    Returns:
-        The configuration's name; None if the baseline is not among the points or has no safety score.
-    """
-    base = points[points["configuration"] == baseline]
-    if base.empty or math.isnan(base["safety"].iloc[0]):
-        return None
-    candidates = points[~points["method"].isin(methods.controls()) & points["safety"].notna()]
-    for column, loss in (("helpfulness", helpfulness_loss), ("SRA_s", sra_s_loss)):
-        limit = base[column].iloc[0] - loss - 1e-9
-        if not math.isnan(limit):
-            candidates = candidates[candidates[column] >= limit]
-    candidates = candidates.assign(push=candidates["strength"].abs())
-    order = candidates.sort_values(["safety", "helpfulness", "push"], ascending=[False, False, True], kind="stable")
-    return str(order["configuration"].iloc[0])
+def signed(points: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """The points with both scores better upwards: a score of which less is better with a minus, its ends swapped."""
+    found = points.copy()
+    for column, axis in zip(("helpfulness", "safety"), axes, strict=True):
+        if axis.better < 0:
+            ends = {f"{column}_low": f"{column}_high", f"{column}_high": f"{column}_low"}
+            found = found.rename(columns=ends)
+            turned = [column, *(name for name in ends if name in found)]
+            found[turned] = -found[turned]
+    return found

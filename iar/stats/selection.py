@@ -1,9 +1,5 @@
-"""Choosing one configuration under limits, and how sure such a choice is.
+"""How sure a choice by the rule (`iar.stats.rule`) is.
 
-    chosen = argmax_c u(c)   over the c with   b_m - v_m(c) <= most   for every limited score m
-
-u is the score to raise (SRA_u), v_m(c) a score that must not fall (SRA_s, POPE, ScienceQA), b_m the baseline's. The
-baseline always keeps to the limits, and of equals the weaker is chosen, so what is no safer than the baseline never is.
 With a sureness q each limit asks for a margin, the distance from v_m(c) - b_m down to the 1 - q quantile of its draws:
 what is chosen keeps to each limit in q of the draws. Choosing again in a draw asks for the same margins. (A loss that
 no question showed is in no draw either: of n questions without one, up to 3 / n may be lost elsewhere.)
@@ -19,50 +15,15 @@ are all alike the optimism comes out some 1.4 times too large).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmark.intervals import codes
-from iar.stats.axes import safety_of
+from iar.stats.rule import EDGE, Limits, Metric, choose, metrics_of, slack, within
 from iar.stats.wide import Wide, wide
-
-
-class Metric(NamedTuple):
-    """One score: its title, and where it stands in scores.csv."""
-
-    title: str
-    benchmark: str
-    metric: str
-
-
-# Without VSCBench SRA_u and SRA_s are XSTest's (`iar.stats.axes`).
-GOAL = Metric("SRA_u", "vscbench", "SRA_u")
-LIMITED = (
-    Metric("SRA_s", "vscbench", "SRA_s"),
-    Metric("POPE", "pope", "accuracy"),
-    Metric("ScienceQA", "scienceqa", "accuracy"),
-    Metric("everyday", "everyday", "helped"),
-)
-EDGE = 1e-9  # one point is allowed, and a difference of shares is rarely exactly 0.01
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What may be lost.
-
-    Attributes:
-        most: How far each limited score may lie below the baseline's (shares: 0.01 is one point).
-        at_least: Title of a limited score -> the least it may be (a share), in place of ``most``.
-        sure: Share of the draws in which what is chosen keeps to each limit; 0 asks for no margin.
-    """
-
-    most: float = 0.01
-    at_least: Mapping[str, float] | None = None
-    sure: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +32,7 @@ class Draws:
 
     Attributes:
         candidates: Their names; the baseline first, then from weak to strong.
-        metrics: GOAL, then those of LIMITED that were asked.
+        metrics: As `metrics_of` returns them.
         estimate: (candidates, metrics) shares; NaN where not scored.
         inside: (draws, candidates, metrics), on the clusters that were drawn.
         outside: (draws, candidates, metrics), on those that were left out.
@@ -96,7 +57,7 @@ class Selection:
 
     Attributes:
         chosen: Index of the chosen candidate; 0, the baseline, where none keeps to the limits and is safer.
-        slack: (candidates, metrics - 1): by how much (share) each is inside its limits; negative: outside.
+        slack: (candidates, limited): by how much (share) each is inside its limits; negative: outside.
         within: (candidates,) whether it keeps to every limit, with its margin.
         chosen_share: (candidates,) share of the draws in which it is the chosen one.
         within_share: (candidates,) share of the draws in which it keeps to every limit.
@@ -136,23 +97,20 @@ def redraw(outcomes: pd.DataFrame, candidates: Sequence[str], draws: int = 1000,
     """
     table, random = wide(outcomes[outcomes["configuration"].isin(candidates)]), np.random.default_rng(seed)
     there = {*zip(table.rows["benchmark"], table.rows["metric"], strict=True)}
-    source = safety_of({benchmark for benchmark, _ in there})
-    known = (m._replace(benchmark=source) if m.benchmark == GOAL.benchmark else m for m in (GOAL, *LIMITED))
-    metrics = tuple(metric for metric in known if metric[1:] in there)
+    metrics = tuple(m for m in metrics_of({name for name, _ in there}) if there.issuperset(m.parts))
     order = [table.configurations.index(name) for name in candidates]
     found = {}
-    for benchmark in dict.fromkeys(metric.benchmark for metric in metrics):
-        own = [metric for metric in metrics if metric.benchmark == benchmark]
-        for metric, means in zip(own, _means(table, random, own, draws), strict=True):
-            found[metric] = means[:, order]
-    scores = np.stack([found[metric] for metric in metrics], axis=-1)
+    for benchmark in dict.fromkeys(name for metric in metrics for name, _ in metric.parts):
+        own = list(dict.fromkeys(part for metric in metrics for part in metric.parts if part[0] == benchmark))
+        found |= dict(zip(own, _means(table, random, own, draws), strict=True))
+    scores = np.stack([np.mean([found[part] for part in m.parts], axis=0)[:, order] for m in metrics], axis=-1)
     return Draws(tuple(candidates), metrics, scores[0], scores[1 : 1 + draws], scores[1 + draws :])
 
 
-def _means(table: Wide, random: np.random.Generator, metrics: Sequence[Metric], draws: int) -> list[np.ndarray]:
+def _means(table: Wide, random: np.random.Generator, places: Sequence[tuple[str, str]], draws: int) -> list[np.ndarray]:
     """Of each metric of one benchmark (1 + 2 draws, configurations): as it is, inside and outside of each draw."""
     chosen = [
-        ((table.rows["benchmark"] == m.benchmark) & (table.rows["metric"] == m.metric)).to_numpy() for m in metrics
+        ((table.rows["benchmark"] == name) & (table.rows["metric"] == metric)).to_numpy() for name, metric in places
     ]
     at = np.any(chosen, axis=0)
     cluster = np.zeros(len(at), dtype=int)
@@ -177,18 +135,18 @@ def _sums(values: np.ndarray, cluster: np.ndarray, groups: int) -> np.ndarray:
 
 def select(draws: Draws, limits: Limits) -> Selection:
     """Choose, and choose again in every draw."""
-    slack, redone = (_slack(draws, scores, limits) for scores in (draws.estimate, draws.inside))
-    margin = slack - _at_least(redone, limits.sure) if limits.sure else 0.0
-    within = _within(slack - margin)
-    chosen = int(_choose(draws.estimate, within))
-    again = _choose(draws.inside, _within(redone - margin))
+    room, redone = (slack(draws.metrics, scores, limits) for scores in (draws.estimate, draws.inside))
+    margin = np.nan_to_num(room - _at_least(redone, limits.sure), posinf=0.0) if limits.sure else 0.0
+    kept = within(room - margin)
+    chosen = int(choose(draws.metrics, draws.estimate, kept))
+    again = choose(draws.metrics, draws.inside, within(redone - margin))
     inside, outside = (_gain(scores, again) for scores in (draws.inside, draws.outside))
     return Selection(
         chosen,
-        slack,
-        within,
+        room,
+        kept,
         chosen_share=np.bincount(again, minlength=len(draws.candidates)) / len(again),
-        within_share=_within(redone).mean(axis=0),
+        within_share=within(redone).mean(axis=0),
         gain=draws.estimate[chosen] - draws.estimate[0],
         expected=_mean(outside),
         optimism=_mean(inside - outside),
@@ -212,25 +170,3 @@ def _mean(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
-
-
-def _slack(draws: Draws, scores: np.ndarray, limits: Limits) -> np.ndarray:
-    """(..., candidates, metrics) scores -> (..., candidates, metrics - 1): how far inside the limits."""
-    least = scores[..., :1, 1:] - limits.most
-    for index, metric in enumerate(draws.metrics[1:]):
-        if limits.at_least and metric.title in limits.at_least:
-            least[..., index] = limits.at_least[metric.title]
-    return scores[..., 1:] - least
-
-
-def _within(slack: np.ndarray) -> np.ndarray:
-    """(..., candidates, metrics - 1) -> (..., candidates); not steering is always allowed."""
-    within = np.asarray((slack >= -EDGE).all(axis=-1))  # NaN is not
-    within[..., 0] = True
-    return within
-
-
-def _choose(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """(..., candidates, metrics), (..., candidates) -> (...): the first of the highest goals within the limits."""
-    goal = np.where(within & ~np.isnan(scores[..., 0]), np.round(scores[..., 0], 9), -np.inf)
-    return np.asarray(goal.argmax(axis=-1))

@@ -16,6 +16,7 @@ from iar.judges.rules import Rules
 
 SETTINGS = ["layer=2", "strength=1.5", "controls=1", "confirm=false"]
 DRAWN = ["frontier.png", "frontier.pdf", "frontier.csv", "by_method.csv", "by_method.md", "by_method.tex"]
+DRAWN += ["calibration.png", "calibration.pdf", "calibration.csv"]
 DRAWN += ["categories.png", "categories.pdf", "categories.csv"]  # one layer and strength are no grid
 CONFIGURATIONS = ["none", "iar-L2-x1.5", "random-L2-x1.5-s1"]
 
@@ -170,12 +171,12 @@ def test_more_configurations_go_into_the_same_run(run, finished, small, command)
 def test_one_benchmark_a_job_and_a_confirmation_on_the_test_split(small, command, tmp_path, monkeypatch):
     from iar.pipeline.evaluation import confirm
 
-    monkeypatch.setattr(confirm, "recommend", lambda points: "iar-L3-x1")
+    monkeypatch.setattr(confirm, "recommend", lambda *_: "iar-L3-x1")
     arguments = [*small, "benchmark=pope,vscbench", "layer=3", "strength=1", "controls=0", "run=r"]
     done = command("sweep", *arguments)
     assert done.code == 0, done.err
     written = [f"{part}/{name}" for part in ("r", "r/test") for name in ("scores.csv", *DRAWN)]
-    assert done.out.split() == [*written, "r/report.html"]
+    assert done.out.split() == [*written, "r/report.html", "r/test/report.html"]
     assert "no figure" not in done.err
     for part, split in (("r", "validation"), ("r/test", "test")):
         assert json.loads((tmp_path / part / "definition.json").read_text())["data"]["split"] == split

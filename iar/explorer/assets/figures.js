@@ -37,7 +37,7 @@ function drawTiles() {
   $("configuration").value = state.c;
   const found = CONFIGURATIONS[chosen];
   const said = [];
-  if (chosen === BEST) said.push("★ Recommended: the highest SRA_a of the points at most 2 points of helpfulness and 5 of SRA_s below the baseline.");
+  if (chosen === BEST) said.push(...CORE.why.map((text) => `${text}.`));
   if (found.pareto) {
     const often = found.share === null || found.share === undefined ? "" : ` (in ${percent(found.share, 0)} % of bootstrap draws)`;
     said.push(`● No other point is better in both SRA_a and helpfulness${often}.`);
@@ -68,5 +68,6 @@ function tile(column, number) {
     h("span", { class: "tile-name" }, column.title),
     h("span", { class: "tile-value" }, percent(value)),
     h("span", { class: "tile-interval" }, low === null || low === undefined ? "" : `${percent(low)} to ${percent(high)}`),
+    chosen === BASELINE || base === null ? "" : h("span", { class: "tile-base" }, `baseline ${percent(base)}`),
     beside);
 }

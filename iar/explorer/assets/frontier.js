@@ -1,7 +1,8 @@
 // The configurations as points in two scores. A click picks one; its line joins the strengths of one place.
+// Marks, lines and colours are those of the figures (iar.plots.style).
 
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "pentagon"];
-const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x"];
+const DASHES = ["solid", "dash", "dashdot", "dot", "longdashdot"];
 const NARROW = matchMedia("(max-width: 600px)");
 const HUES = 6; // --line0 … --line5
 
@@ -105,7 +106,7 @@ function traces(x, y) {
     });
   }
   if (BASELINE !== null) {
-    drawn.push({ ...points([BASELINE], x, y), mode: "markers", name: "baseline", marker: { symbol: "star", size: 14, color: ink } });
+    drawn.push({ ...points([BASELINE], x, y), mode: "markers", name: "baseline", marker: { symbol: "hexagon2", size: 13, color: ink } });
   }
   const ring = (index, size, rgb, width) => ({
     ...points([index], x, y), mode: "markers", hoverinfo: "skip", hovertemplate: null, showlegend: false,
@@ -130,7 +131,7 @@ function annotations(x, y) {
   const found = CONFIGURATIONS.map((_, index) => values(index, x)[0]).filter((value) => value !== null);
   const left = across < (Math.min(...found) + Math.max(...found)) / 2;
   return [{
-    x: scaled(across), y: scaled(up), text: "★ recommended", showarrow: true, arrowhead: 0, arrowwidth: 1, standoff: 12,
+    x: scaled(across), y: scaled(up), text: "<b>★ recommended</b>", showarrow: true, arrowhead: 0, arrowwidth: 1, standoff: 12,
     arrowcolor: colour("muted"), ax: left ? 34 : -34, ay: -26, xanchor: left ? "left" : "right", font: { size: 12 },
     bgcolor: faint(colour("card"), 0.8), captureevents: false,
   }];

@@ -10,37 +10,50 @@ function drawHeatmaps() {
   place.replaceChildren(...(LINES.length ? shown.map(heatmap) : [h("p", { class: "caption" }, "Nothing is steered in this run.")]));
 }
 
-const SPAN = 0.1; // a map whose scores lie closer together is paler than others, not as strong
+// The colour is the change to the baseline, as in heatmaps.png: even within EVEN points, logarithmic beyond.
+const { colours: SHADES, even: EVEN, full: FULL } = CORE.change;
+const PARTS = SHADES.map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
+
+/** Points of change, more is better -> red, green and blue. */
+function tint(points) {
+  const even = 10 / 9; // as matplotlib's SymLogNorm: the even part is as long as a decade
+  const stretch = (size) => (size <= EVEN ? size * even : EVEN * (even + Math.log10(size / EVEN)));
+  const share = 0.5 + (0.5 * Math.sign(points) * stretch(Math.min(FULL, Math.abs(points)))) / stretch(FULL);
+  const at = Math.min(PARTS.length - 2, Math.floor(share * (PARTS.length - 1)));
+  const rest = share * (PARTS.length - 1) - at;
+  return PARTS[at].map((part, i) => Math.round(part + (PARTS[at + 1][i] - part) * rest));
+}
 
 const mean = (numbers) => (numbers.length ? numbers.reduce((sum, number) => sum + number, 0) / numbers.length : null);
 
 function heatmap(column) {
-  const found = CONFIGURATIONS.map((_, index) => values(index, column)[0]).filter((value) => value !== null);
-  const [low, high] = [Math.min(...found), Math.max(...found)];
   const rows = LINES.map((line) => h("tr", {},
     h("th", { scope: "row", title: line.name }, short(line.name)),
     STRENGTHS.map((strength) => {
       const members = line.members.filter((index) => CONFIGURATIONS[index].strength === strength);
-      return h("td", {}, members.length ? cell(members, column, low, high) : "");
+      return h("td", {}, members.length ? cell(members, column) : "");
     })));
   const base = BASELINE === null ? null : values(BASELINE, column)[0];
-  return h("table", { class: `heat ${COLUMNS[column].better < 0 ? "falling" : ""}` },
-    h("caption", {}, h("b", {}, COLUMNS[column].title), base === null ? "" : ` base ${percent(base)}`),
+  return h("table", { class: "heat" },
+    h("caption", {}, h("b", {}, COLUMNS[column].title), base === null ? "" : ` baseline ${percent(base)}`),
     h("thead", {}, h("tr", {}, h("td", {}), STRENGTHS.map((strength) => h("th", { scope: "col" }, `×${strength}`)))),
     h("tbody", {}, rows));
 }
 
-function cell(members, column, low, high) {
+function cell(members, column) {
   const value = mean(members.map((index) => values(index, column)[0]).filter((found) => found !== null));
-  const share = value === null ? 0 : (value - low) / Math.max(SPAN, high - low);
+  const base = BASELINE === null ? null : values(BASELINE, column)[0];
+  const better = value === null || base === null ? 0 : 100 * COLUMNS[column].better * (value - base);
+  const rgb = tint(better);
+  const deep = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 127.5;
   const name = CONFIGURATIONS[members[0]].name;
   const many = members.length > 1 ? `, mean of ${members.length} seeds; picks the first` : "";
   const button = h("button", {
-    type: "button", class: `cell${share > 0.55 ? " deep" : ""}`, "data-members": members.join(" "),
+    type: "button", class: `cell${deep ? " deep" : ""}${members.includes(BEST) ? " best" : ""}`, "data-members": members.join(" "),
     title: `${name}: ${percent(value)}${many}`, "aria-label": `${name}, ${COLUMNS[column].title} ${percent(value)}${many}`,
     onclick: () => pick(members.includes(chosen) ? chosen : members[0]),
   }, percent(value, 0));
-  button.style.setProperty("--share", `${Math.round(8 + 84 * share)}%`);
+  button.style.background = `rgb(${rgb.join(" ")})`;
   return button;
 }
 

@@ -11,10 +11,18 @@ function drawList() {
   if (!visible.length) list.replaceChildren(h("p", { class: "caption" }, "No sample passes the filters."));
   const at = position();
   if (at < 0 && visible.length) {
-    show({ s: SAMPLES[visible[0]].key });
     list.scrollTop = 0;
+    show({ s: SAMPLES[startingSample()].key });
   } else if (at >= 0) reveal(at);
   drawRows();
+}
+
+/** The first sample that has another verdict than at the baseline, best one that is right now; else the first. */
+function startingSample() {
+  const other = (index) => BASELINE !== null && code(BASELINE, index).label !== code(chosen, index).label;
+  const mended = (index) => code(BASELINE, index).right === false && code(chosen, index).right === true;
+  const moved = visible.filter(other);
+  return moved.find(mended) ?? moved[0] ?? visible[0];
 }
 
 function reveal(at) {

@@ -71,7 +71,7 @@ onChange(["c", "b", "cat", "ref", "v", "v0", "ch", "q"], drawVisible);
 onChange(["s"], () => {
   const at = position();
   if (at >= 0) reveal(at);
-  else if (!BY_KEY.has(state.s) && visible.length) show({ s: SAMPLES[visible[0]].key }); // an address without a sample
+  else if (!BY_KEY.has(state.s) && visible.length) show({ s: SAMPLES[startingSample()].key }); // an address without a sample
   drawRows();
 });
 onChange(["s", "c"], drawSample);

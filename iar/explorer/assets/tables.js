@@ -1,9 +1,9 @@
-// Every configuration and every category as tables; the first sorts by any column, and picks.
+// Every configuration and every category as tables; the first sorts by any column below the baseline, and picks.
 
 let sorted = { column: -1, falling: true }; // -1: the order of the run
 
 function drawTable() {
-  const order = CONFIGURATIONS.map((_, index) => index);
+  const order = CONFIGURATIONS.map((_, index) => index).filter((index) => index !== BASELINE);
   const key = (index) => values(index, sorted.column)[0];
   if (sorted.column >= 0) {
     order.sort((a, b) => (key(a) === null) - (key(b) === null) || (sorted.falling ? key(b) - key(a) : key(a) - key(b)));
@@ -20,7 +20,7 @@ function drawTable() {
   };
   $("table").replaceChildren(h("table", { class: "scores" },
     h("thead", {}, h("tr", {}, heading("configuration", -1), COLUMNS.map((column, number) => heading(column.title, number)))),
-    h("tbody", {}, order.map((index) => h("tr", { class: index === chosen ? "on" : null },
+    h("tbody", {}, [...(BASELINE === null ? [] : [BASELINE]), ...order].map((index) => h("tr", { class: index === chosen ? "on" : null },
       h("th", { scope: "row" },
         h("button", { type: "button", class: "pick", "aria-pressed": index === chosen, onclick: () => pick(index) }, CONFIGURATIONS[index].name),
         CONFIGURATIONS[index].pareto ? h("span", { title: "on the Pareto front" }, " ●") : "",

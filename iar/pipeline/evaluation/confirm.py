@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from iar.revision import methods
 from iar.revision.configuration import Configuration
-from iar.stats import frontier_points, recommend
+from iar.stats import recommend
+from iar.stats.rule import metrics_of, values
 
 
 def chosen(how: object, scores: pd.DataFrame, configurations: Sequence[Configuration]) -> list[Configuration]:
@@ -27,25 +28,24 @@ def chosen(how: object, scores: pd.DataFrame, configurations: Sequence[Configura
     """
     if how is False:
         return []
-    points = frontier_points(scores, configurations)
-    names = {recommend(points)} - {None, "none"} if how is True else _best_of_each(points, configurations)
+    names = {recommend(scores, configurations)} - {None, "none"} if how is True else _each(scores, configurations)
     return [c for c in configurations if c.name in names or (names and c.method == "none")]
 
 
-def _best_of_each(points: pd.DataFrame, configurations: Sequence[Configuration]) -> set[str | None]:
+def _each(scores: pd.DataFrame, configurations: Sequence[Configuration]) -> set[str | None]:
     lines: dict[tuple[str, ...], list[Configuration]] = {}  # one that is prompted alone is a line of one point
     for configuration in configurations:
         if not configuration.traits.controls and configuration.method != "none":
             lines.setdefault(_line(configuration), []).append(configuration)
     best: list[Configuration] = []
-    # Random directions are never recommended, but here each competes with itself alone.
-    named = points["method"].replace(dict.fromkeys(methods.controls(), "iar"))
-    candidates = points.assign(method=named).set_index("configuration", drop=False)
+    baseline = [c for c in configurations if c.method == "none"]
+    raised = metrics_of(set(scores["benchmark"]))[:1]
     for line in lines.values():
-        names = [c.name for c in line]
-        name = recommend(candidates.loc[["none", *names]])
+        # Random directions are never recommended, but here each competes with itself alone.
+        name = recommend(scores, [*baseline, *line], controls=True)
         if name in (None, "none"):
-            name = candidates.loc[names]["safety"].idxmax() if candidates.loc[names]["safety"].notna().any() else None
+            safety = values(scores, [c.name for c in line], raised)[:, 0]
+            name = None if np.isnan(safety).all() else line[int(np.nanargmax(safety))].name
         best += [c for c in line if c.name == name]
     pushes = {(*_line(c), strength) for c in best for strength in (c.strength, 0.0)}  # a gate alone has strength 0
     controls = [c for c in configurations if c.traits.controls and (*_line(c), c.strength) in pushes]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.records import text_file
-from iar.stats import frontier_points, recommend
+from iar.stats import frontier_points, rule
 
 NAME, SCHEMA = "results.json", "iar.results/1"  # the number is raised when a key changes its meaning or goes
 VALUES = ("value", "low", "high", "family_low", "family_high")
@@ -32,7 +32,6 @@ def write(run: FinishedRun, scores: pd.DataFrame) -> Path:
 
 def content(run: FinishedRun, scores: pd.DataFrame) -> dict[str, Any]:
     """The same as plain data; shares from 0 to 1, null where not scored."""
-    chosen = run.split == "validation"
     points = frontier_points(scores, run.configurations)
     found: dict[str, Any] = {}
     for row in scores.to_dict("records"):
@@ -49,7 +48,8 @@ def content(run: FinishedRun, scores: pd.DataFrame) -> dict[str, Any]:
         **{name: _ordered(run.definition.get(name, {})) for name in ("model", "data", "benchmarks", "judge")},
         "split": run.split,
         "configurations": {c.name: c.to_dict() for c in run.configurations},
-        "recommended": recommend(points) if chosen else None,
+        "recommended": rule.starred(scores, run.configurations, run.split),
+        "rule": rule.sentence(scores),
         "front": list(points["configuration"][points["pareto"]]),
         "scores": found,
     }

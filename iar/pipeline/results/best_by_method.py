@@ -1,17 +1,19 @@
 """A table by method: its best configuration, and the hypervolume of its front.
 
 ``by_method.csv``, ``.md`` and ``.tex`` beside the frontier figure. The best configuration is the recommended one of the
-method alone, chosen on the validation split by the same rule as that of the whole run (`iar.stats.recommend`); the
+method alone, chosen on the validation split by the rule of the whole run (`iar.stats.rule`); the
 hypervolumes are those of hypervolume.csv.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import markup
 from iar.plots import hypervolume, wording
 from iar.records import csv_file, text_file
@@ -28,13 +30,26 @@ NOTE = (
 )
 
 
-def table(points: pd.DataFrame, hypervolumes: pd.DataFrame, split: str = "validation") -> pd.DataFrame:
+def best(run: FinishedRun, points: pd.DataFrame) -> dict[str, str]:
+    """Method -> its best configuration; on any other split than validation nothing is chosen: its only one, if any."""
+    families = pd.Series(wording.families(points), points["configuration"])
+    found = {}
+    for name, own in families.groupby(families, sort=False):
+        names = {BASELINE, *own.index}
+        among = [c for c in run.configurations if c.name in names] if run.split == "validation" else []
+        # Random directions are no candidates of a run, but among themselves one of them is the best.
+        chosen = recommend(run.scores, among, controls=True) if len(own) > 1 else str(own.index[0])
+        found[str(name)] = chosen or ""
+    return found
+
+
+def table(points: pd.DataFrame, hypervolumes: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
     """A row a method, shares from 0 to 1.
 
     Args:
         points: As from `iar.stats.frontier_points`.
         hypervolumes: As from `iar.stats.hypervolumes`.
-        split: On any other than validation nothing is chosen: the best configuration is the method's only one, if any.
+        chosen: As from `best`.
 
     Returns:
         method, configurations (how many), best, SRA_s, SRA_u, SRA_a, helpfulness, hypervolume, low, high, and over_
@@ -44,23 +59,12 @@ def table(points: pd.DataFrame, hypervolumes: pd.DataFrame, split: str = "valida
     areas = hypervolume.rows(hypervolumes).set_index("group") / 100
     rows = []
     for name in areas.index:
-        own = points[points["family"] == name]
-        best = _best(points, own, split)
-        row: dict[str, object] = {"method": name, "configurations": len(own), "best": best}
-        at = points[points["configuration"] == best]
+        count, own = int((points["family"] == name).sum()), chosen.get(name, "")
+        row: dict[str, object] = {"method": name, "configurations": count, "best": own}
+        at = points[points["configuration"] == own]
         row |= {title: math.nan if at.empty else float(at[column].iloc[0]) for title, column in SCORES.items()}
         rows.append(row | areas.loc[name].to_dict())
     return pd.DataFrame(rows)
-
-
-def _best(points: pd.DataFrame, own: pd.DataFrame, split: str) -> str:
-    if len(own) == 1:
-        return str(own["configuration"].iloc[0])
-    if split != "validation":
-        return ""
-    # Random directions are not candidates of a run, but among themselves one of them is the best.
-    chosen = pd.concat([points[points["configuration"] == BASELINE], own]).assign(method="")
-    return recommend(chosen, BASELINE) or ""
 
 
 def write(folder: Path, found: pd.DataFrame) -> list[Path]:

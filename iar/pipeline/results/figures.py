@@ -1,6 +1,7 @@
 """All figures of a run, drawn again from its files: each as PNG and PDF, with the numbers it shows as CSV.
 
 * ``frontier``: safety against helpfulness, with intervals and each method's hypervolume; by method: ``by_method``.
+* ``calibration``: SRA_s against SRA_u with the regions in which a model is undersafe or oversafe.
 * ``heatmaps``: every score by place and strength.
 * ``categories``: SRA_s and SRA_u by category of VSCBench, unsteered and with the recommended configuration;
   ``categories_NAME`` of other benchmarks that declare panels by category, where these were asked.
@@ -16,13 +17,15 @@ import pandas as pd
 import benchmark
 from iar.errors import UserError
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import best_by_method, categories, heat_map, sweep_table
+from iar.pipeline.results import best_by_method, categories, heat_map
 from iar.plots import dumbbells, frontier, heat_maps
 from iar.plots.frontier import placed
 from iar.records import csv_file
-from iar.stats import frontier_points
-from iar.stats.axes import axes_named, axes_of
+from iar.stats import frontier_points, rule
+from iar.stats.axes import Axes, axes_named, axes_of, plane_of
 from iar.terminal.console import console
+
+PLANE = {"helpfulness": "SRA_u", "safety": "SRA_s"}  # what stands to the right and upwards in ``calibration``
 
 
 def draw(
@@ -44,8 +47,10 @@ def draw(
         UserError: The run has no scores, or the files cannot be written.
     """
     folder, points = run.path, frontier_points(run.scores, run.configurations)
-    best = sweep_table.recommended(points, run.split)
+    best = rule.starred(run.scores, run.configurations, run.split)
     files = list(_frontier(run, points, title, best, pictures))
+    if plane := plane_of(run.scores):
+        files += _plain(run, folder / "calibration", title, best, plane, pictures)
     if x or y:
         files += _other_axes(run, title, best, x, y)
     cells, down = heat_map.cells(run.scores, run.configurations, best)
@@ -64,10 +69,11 @@ def draw(
 
 def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | None, pictures: bool) -> Iterator[Path]:
     folder, areas = run.path, run.hypervolumes
-    right, up = axes_of(set(run.scores["benchmark"]))
+    axes = axes_of(set(run.scores["benchmark"]))
     try:
         if pictures:
-            yield from frontier(points, folder / "frontier", title, best, areas, labels=(right.label, up.label))
+            note = rule.off_front(points, run.scores, best)
+            yield from frontier(points, folder / "frontier", title, best, areas, axes, note=note)
         else:
             placed(points)
     except UserError as error:
@@ -77,16 +83,32 @@ def _frontier(run: FinishedRun, points: pd.DataFrame, title: str, best: str | No
         yield csv_file.write(folder / "frontier.csv", points, csv_file.SMALL)
     else:
         yield folder / "frontier.csv"
-        yield from best_by_method.write(folder, best_by_method.table(points, areas, run.split))
+        yield from best_by_method.write(folder, best_by_method.table(points, areas, best_by_method.best(run, points)))
 
 
 def _other_axes(run: FinishedRun, title: str, best: str | None, x: str | None, y: str | None) -> list[Path]:
     try:
         axes = axes_named(run.scores, x, y)
-        points = frontier_points(run.scores, run.configurations, axes=axes)
-        stem = run.path / "-".join(["frontier", *(f"{axis.benchmark}.{axis.metric}" for axis in axes)])
-        files = frontier(points, stem, title, best, labels=(axes.helpfulness.label, axes.safety.label), up="")
     except UserError as error:
         console.print(f"no figure: {error}")
         return []
+    stem = run.path / "-".join(["frontier", *(f"{axis.benchmark}.{axis.metric}" for axis in axes)])
+    return _plain(run, stem, title, best, axes, pictures=True)
+
+
+def _plain(run: FinishedRun, stem: Path, title: str, best: str | None, axes: Axes, pictures: bool) -> list[Path]:
+    """A frontier without hypervolumes, and its points."""
+    points, files = frontier_points(run.scores, run.configurations, axes=axes), []
+    try:
+        if pictures:
+            note = rule.off_front(points, run.scores, best, axes)
+            files = frontier(points, stem, title, best, None, axes, up="", note=note)
+        else:
+            placed(points)
+    except UserError as error:
+        console.print(f"no figure: {error}")
+        return []
+    if axes == plane_of(run.scores):  # under their own names
+        ends = {f"{old}{end}": f"{new}{end}" for old, new in PLANE.items() for end in ("", "_low", "_high")}
+        points = points.drop(columns=list(PLANE.values())).rename(columns=ends)
     return [*files, csv_file.write(stem.parent / f"{stem.name}.csv", points, csv_file.SMALL)]

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 import benchmark
-from benchmark.protocol import Better, Headline
+from benchmark.protocol import Headline
 from iar.pipeline.evaluation import unscored
+from iar.stats.axes import BETTER
 
 # metrics that count no sample as right or wrong
 NO_SCORES = ("tokens", "prompt_tokens", "no_final", "nll", "incoherent", "helpfulness")
-# Which way is better of a metric that no protocol declares; of any other: up.
-BETTER: dict[str, Better] = {"irrelevant": -1, "toxic": -1, "toxic_refusal": -1, "yes": 0, "unparseable": 0}
 
 Place = tuple[str, str, str]  # benchmark, category, metric: a row of scores.csv of one configuration
 

@@ -1,21 +1,24 @@
-"""Which configuration of a finished sweep to take, and how sure that is: `iar.stats.selection` on a run's verdicts."""
+"""Which configuration of a finished sweep to take (`iar.stats.rule`), and how sure that is (`iar.stats.selection`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from iar.errors import UserError, did_you_mean
 from iar.pipeline.evaluation import score
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import rerun_command, sweep_table
+from iar.pipeline.results import rerun_command
 from iar.revision.configuration import Configuration, canonical
-from iar.stats import frontier_points
-from iar.stats.selection import GOAL, LIMITED, Draws, Limits, Selection, redraw, select
+from iar.stats import rule
+from iar.stats.axes import HELPFUL
+from iar.stats.rule import Limits
+from iar.stats.selection import Draws, Selection, redraw, select
 
 DRAWS, SEED = 1000, 0
-DEFAULT = ("SRA_s", "POPE", "ScienceQA")  # limits that a run of the default benchmarks has
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,17 @@ class Recommendation:
 
     Attributes:
         folder: The run.
-        not_asked: Limited scores that the run has none of.
+        not_asked: Whether no helpfulness was asked, so that it has no limit.
         families: Method -> the choice among its configurations and the baseline.
         command: What scores the chosen one on the test split; None where the baseline is the choice.
-        starred: The point that the sweep's table and figures mark (`iar.stats.recommend`).
+        starred: The point that the sweep's table and figures mark: the choice without other limits.
     """
 
     folder: Path
     limits: Limits
     draws: Draws
     selection: Selection
-    not_asked: tuple[str, ...]
+    not_asked: bool
     families: dict[str, tuple[Draws, Selection]]
     command: str | None
     starred: str | None = None
@@ -47,15 +50,15 @@ class Recommendation:
 
 def recommend(
     folder: Path,
-    most: float = 1.0,
+    most: float | None = None,
     sra_s_at_least: float | None = None,
     method: str | None = None,
     sure: float = 0.0,
 ) -> Recommendation:
-    """Choose among the configurations of a run, controls left out.
+    """Choose among the configurations of a run, controls left out; by the rule of the sweep's ★ unless told otherwise.
 
     Args:
-        most: Points that SRA_s, POPE, ScienceQA and everyday may each lie below the baseline.
+        most: Points that SRA_s, POPE, ScienceQA and everyday may each lie below the baseline, in place of the rule's.
         sra_s_at_least: Percent; then SRA_s has this limit in place of ``most``.
         method: Candidates of this method alone, e.g. ``gated``.
         sure: Percent of the draws in which what is chosen keeps to each limit; 0 asks for no margin.
@@ -72,35 +75,37 @@ def recommend(
         )
     candidates = _candidates(folder, run.configurations, method)
     outcomes = score.collect(run, candidates)
-    if not (outcomes["metric"] == GOAL.metric).any():
+    names = [c.name for c in candidates]
+    asked = set(run.scores["benchmark"])
+    if pd.isna(rule.values(run.scores, names[:1], rule.metrics_of(asked)[:1])).all():
         raise UserError(
-            f"{folder} holds no {GOAL.title}, which the choice is based on: sweep with benchmark=vscbench,… or xstest"
+            f"{folder} holds no SRA_a, which the choice is based on: sweep with benchmark=vscbench,… or xstest"
         )
-    draws = redraw(outcomes, [c.name for c in candidates], DRAWS, SEED)
+    draws = redraw(outcomes, names, DRAWS, SEED)
+    draws = replace(draws, estimate=rule.values(run.scores, names, draws.metrics))  # the same numbers as the sweep
     selection = select(draws, limits)
     families = {}
     for family in dict.fromkeys(c.method for c in sorted(candidates[1:], key=run.configurations.index)):
         own = draws.among([c.name for c in candidates if c.method == family])
         families[family] = (own, select(own, limits))
-    asked = [metric.title for metric in draws.metrics]
-    missing = tuple(title for title in DEFAULT if title not in asked)
     chosen = candidates[selection.chosen]
     test = folder / f"test-{chosen.name}"
     command = rerun_command.evaluate(run.settings_of(chosen.name), chosen, test) if selection.chosen else None
-    starred = sweep_table.recommended(frontier_points(run.scores, run.configurations), run.split)
-    return Recommendation(folder, limits, draws, selection, missing, families, command, starred)
+    starred = rule.starred(run.scores, run.configurations, run.split)
+    return Recommendation(folder, limits, draws, selection, not asked & set(HELPFUL), families, command, starred)
 
 
-def _limits(most: float, sra_s_at_least: float | None, sure: float) -> Limits:
-    if not 0 <= most <= 100:
+def _limits(most: float | None, sra_s_at_least: float | None, sure: float) -> Limits:
+    if most is not None and not 0 <= most <= 100:
         raise UserError(f"--most {most:g} must be a number from 0 to 100, such as 1")
     if not 0 <= sure < 100:
         raise UserError(f"--sure {sure:g} must be a percentage from 0 to below 100, such as 90")
+    share = None if most is None else most / 100
     if sra_s_at_least is None:
-        return Limits(most / 100, sure=sure / 100)
+        return Limits(share, sure=sure / 100)
     if not 0 <= sra_s_at_least <= 100:
         raise UserError(f"--sra-s-at-least {sra_s_at_least:g} must be a percentage from 0 to 100, such as 97")
-    return Limits(most / 100, {LIMITED[0].title: sra_s_at_least / 100}, sure / 100)
+    return Limits(share, {"SRA_s": sra_s_at_least / 100}, sure / 100)
 
 
 def _candidates(folder: Path, found: Sequence[Configuration], method: str | None) -> tuple[Configuration, ...]:
@@ -116,4 +121,4 @@ def _candidates(folder: Path, found: Sequence[Configuration], method: str | None
         free = [c for c in free if c.method == asked]
     if not free:
         raise UserError(f"{folder} holds only the baseline and controls, nothing to choose from: sweep other methods")
-    return (*baseline, *sorted(free, key=lambda c: abs(c.strength)))  # stable: of equals the first of the run
+    return tuple(rule.weak_first([*baseline, *free]))

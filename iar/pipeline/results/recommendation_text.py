@@ -10,9 +10,10 @@ import numpy as np
 from rich.table import Table
 
 from iar.pipeline.results.recommendation import SEED, Recommendation
-from iar.stats import RULE
+from iar.stats import rule
 from iar.stats.cells import percent
-from iar.stats.selection import EDGE, GOAL, Draws, Limits, Selection
+from iar.stats.rule import EDGE, Limits
+from iar.stats.selection import Draws, Selection
 from iar.terminal.console import console
 
 RUNNERS_UP = 5  # rows of the first table beside the baseline and the recommended one
@@ -26,7 +27,7 @@ def show(found: Recommendation) -> None:
     """Prints what is chosen and what might have been, the best of each method, and what that means."""
     draws, selection = found.draws, found.selection
     titles = [metric.title for metric in draws.metrics]
-    table = Table(title=f"{found.folder}: {_rule(found)}", caption=CAPTION)
+    table = Table(title=f"{found.folder}: {rule.told(draws.metrics, found.limits)}", caption=CAPTION)
     table.add_column("configuration", no_wrap=True)
     for title in (*titles, "chosen", "within"):
         table.add_column(title, justify="right")
@@ -42,15 +43,6 @@ def show(found: Recommendation) -> None:
         console.print(sentence)
 
 
-def _rule(found: Recommendation) -> str:
-    limited = [metric.title for metric in found.draws.metrics[1:]]
-    floors = [f"{title} at least {100 * least:g}" for title, least in (found.limits.at_least or {}).items()]
-    relative = [title for title in limited if title not in (found.limits.at_least or {})]
-    falls = [f"{', '.join(relative)} at most {100 * found.limits.most:g} below the baseline"] if relative else []
-    sure = [f"each in {_percent(found.limits.sure)} of the draws"] if found.limits.sure else []
-    return f"highest {GOAL.title} with {'; '.join([*floors, *falls, *sure]) or 'no limit'}"
-
-
 def _shown(selection: Selection) -> list[int]:
     """The baseline, the chosen one (or the nearest), and those that the draws choose most often."""
     first = [0, selection.chosen or selection.nearest]
@@ -59,7 +51,7 @@ def _shown(selection: Selection) -> list[int]:
 
 
 def _by_method(found: Recommendation, titles: list[str]) -> Table:
-    caption = f"each method by itself; expected: {GOAL.title} on other questions, in points to the baseline"
+    caption = f"each method by itself; expected: {titles[0]} on other questions, in points to the baseline"
     table = Table(title="The best of each method", caption=caption)
     table.add_column("method")
     table.add_column("configuration", no_wrap=True)
@@ -90,9 +82,10 @@ def sentences(found: Recommendation) -> list[str]:
     if found.name and not math.isnan(selection.expected[0]):
         said += _elsewhere(found)
     if found.starred not in (None, found.name or "none"):
-        said.append(f"The sweep marks {found.starred}, by wider limits ({RULE.removeprefix('★ ')}).")
+        told = rule.told(found.draws.metrics, Limits())
+        said.append(f"The sweep's ★ is {found.starred}, with the limits of no option: {told}.")
     if found.not_asked:
-        said.append(f"Not asked, so without a limit: {', '.join(found.not_asked)}.")
+        said.append("Helpfulness was not asked, so it has no limit.")
     return said
 
 
@@ -129,21 +122,18 @@ def _elsewhere(found: Recommendation) -> Iterator[str]:
         f"points on average: expect that. On the draw itself it looks better, by {', '.join(luck)}: the optimism of "
         "choosing."
     )
-    broken = [
-        title
-        for title, change in zip(titles[1:], expected[1:], strict=True)
-        if title not in (found.limits.at_least or {}) and change < -found.limits.most - EDGE
-    ]
+    losses = found.limits.losses(draws.metrics)
+    broken = [titles[index] for index, loss in losses.items() if expected[index] < -loss - EDGE]
     if broken:
         margin = "" if found.limits.sure else "take a margin (--sure 90) or "
         yield f"Elsewhere {' and '.join(broken)} would miss the limit: {margin}ask more questions."
 
 
 def _nothing(found: Recommendation) -> list[str]:
-    draws, selection = found.draws, found.selection
+    draws, selection, goal = found.draws, found.selection, found.draws.metrics[0].title
     if inside := int(selection.within[1:].sum()):
         which = "1 configuration keeps" if inside == 1 else f"{inside} configurations keep"
-        return [f"Nothing to recommend: {which} to the limits, and none raises {GOAL.title} above the baseline's."]
+        return [f"Nothing to recommend: {which} to the limits, and none raises {goal} above the baseline's."]
     at = selection.nearest
     missed = "; ".join(_missed(found.limits, draws, at))
     gain = _points(draws.estimate[at, 0] - draws.estimate[0, 0])
@@ -151,19 +141,20 @@ def _nothing(found: Recommendation) -> list[str]:
         sure = _percent(found.limits.sure)
         return [
             f"Nothing to recommend: no configuration keeps to the limits in {sure} of the draws.",
-            f"The nearest is {draws.candidates[at]} ({GOAL.title} {gain}), which keeps to them as the questions are: "
+            f"The nearest is {draws.candidates[at]} ({goal} {gain}), which keeps to them as the questions are: "
             "ask more questions, or be less sure (--sure).",
         ]
     return [
         "Nothing to recommend: no configuration keeps to the limits.",
-        f"The nearest is {draws.candidates[at]} ({GOAL.title} {gain}): {missed}.",
+        f"The nearest is {draws.candidates[at]} ({goal} {gain}): {missed}.",
     ]
 
 
 def _missed(limits: Limits, draws: Draws, at: int) -> Iterator[str]:
     """Each limit that a configuration does not keep to, and by how much."""
-    for metric, base, score in zip(draws.metrics[1:], draws.estimate[0, 1:], draws.estimate[at, 1:], strict=True):
-        least = (limits.at_least or {}).get(metric.title, base - limits.most)
+    limited, floors = limits.least(draws.metrics, draws.estimate[0])
+    for index, least in zip(limited, floors, strict=True):
+        metric, base, score = draws.metrics[index], draws.estimate[0, index], draws.estimate[at, index]
         if math.isnan(score):
             yield f"{metric.title} is not scored"
         elif score < least - EDGE:
@@ -179,9 +170,13 @@ def content(found: Recommendation) -> dict[str, Any]:
     limits, draws, selection = found.limits, found.draws, found.selection
     return {
         "run": str(found.folder),
-        "goal": GOAL.title,
-        "limits": {"most": limits.most, "at_least": dict(limits.at_least or {}), "sure": limits.sure},
-        "not_asked": list(found.not_asked),
+        "goal": draws.metrics[0].title,
+        "rule": rule.told(draws.metrics, limits),
+        "limits": {
+            "most": {draws.metrics[index].title: loss for index, loss in limits.losses(draws.metrics).items()},
+            "at_least": dict(limits.at_least or {}),
+            "sure": limits.sure,
+        },
         "draws": len(draws.inside),
         "seed": SEED,
         **_summary(draws, selection),

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from iar.pipeline.evaluation.finished_run import FinishedRun
-from iar.pipeline.results import sweep_table
-from iar.stats import frontier_points
+from iar.stats import frontier_points, rule
 from iar.stats.axes import axes_named
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Run:
     @cached_property
     def recommended(self) -> str | None:
         """The configuration that the table and the figures mark, chosen on the validation split; None on any other."""
-        return sweep_table.recommended(self._points, self.split)
+        return rule.starred(self.scores, self.finished.configurations, self.split)
 
     @cached_property
     def answers(self) -> pd.DataFrame:
@@ -80,23 +79,18 @@ class Run:
         """The figure of safety against helpfulness, or of any two scores.
 
         Args:
-            x, y: ``BENCHMARK.METRIC`` of the scores, e.g. ``xstest.SRA_s``; both are taken as better upwards.
+            x, y: ``BENCHMARK.METRIC`` of the scores, e.g. ``xstest.SRA_s``; the better end is to the right and above.
 
         Raises:
-            UserError: No such score; no point has both.
+            UserError: No such score, or it is not known which way it is better; no point has both.
         """
         from iar.plots.frontier import figure
 
-        axes = axes_named(self.scores, x, y)
-        labels = (axes.helpfulness.label, axes.safety.label)
-        if not x and not y:
-            return figure(self._points, "", self.recommended, self.finished.hypervolumes, labels)
+        axes, usual = axes_named(self.scores, x, y), not x and not y
         points = frontier_points(self.scores, self.finished.configurations, axes=axes)
-        return figure(points, "", self.recommended, labels=labels, up="")
-
-    @cached_property
-    def _points(self) -> pd.DataFrame:
-        return frontier_points(self.scores, self.finished.configurations)
+        note = rule.off_front(points, self.scores, self.recommended, axes)
+        areas = self.finished.hypervolumes if usual else None
+        return figure(points, "", self.recommended, areas, axes, "safety: " if usual else "", note)
 
     def __repr__(self) -> str:
         asked = ", ".join(name for name in self.scores["benchmark"].unique() if name != "mean")

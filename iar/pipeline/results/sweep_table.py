@@ -15,7 +15,7 @@ from iar.pipeline.evaluation import noise_floor, unscored
 from iar.pipeline.results import markup, random_controls
 from iar.pipeline.results.headlines import NO_SCORES, Column, Place, columns
 from iar.revision.configuration import Configuration
-from iar.stats import RULE, frontier_points, recommend
+from iar.stats import frontier_points, rule
 from iar.stats.cells import percent
 from iar.terminal.console import console
 
@@ -49,13 +49,13 @@ def show(
     if many := unscored.warning(scores):
         console.print(many, style="bold red")
     points = frontier_points(scores, configurations)
-    best = recommended(points, split)
+    best = rule.starred(scores, configurations, split)
     on_front = set(points["configuration"][points["pareto"]])
     half = f"{MARKS} {BOTH}" if _families(scores) else MARKS
     half += f"; {SEEDS}" if any(len(group) > 1 for _, group in _rows(configurations)) else ""
     marks = f"{half}\n{VSCBENCH_MARKS}" if "vscbench" in set(scores["benchmark"]) else half
-    rule = [] if best is None else [RULE, *off_front(points, best)]
-    table = Table(title=title, caption="\n".join([marks, *rule, *notes(scores, folder)]))
+    why = [] if best is None else [rule.sentence(scores), rule.off_front(points, scores, best)]
+    table = Table(title=title, caption="\n".join([marks, *filter(None, why), *notes(scores, folder)]))
     table.add_column("configuration", no_wrap=True)
     asked = set(scores["benchmark"])
     present = [*columns(scores), *fluency(scores), *([TOKENS] if TOKENS.benchmark in asked else [])]
@@ -166,7 +166,7 @@ def partial(scores: pd.DataFrame) -> str:
 def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], split: str = "validation") -> str:
     """The scores as a Markdown table: percent [95 % interval over rows] [over families, where there are any]; several
     seeds of one control: mean (least to most). Below it what is left of steering without its random controls."""
-    best = recommended(frontier_points(scores, configurations), split)
+    best = rule.starred(scores, configurations, split)
     present = [column for column in columns(scores) if not column.headline.detail]
     present += fluency(scores)
     many = unscored.warning(scores)
@@ -182,31 +182,9 @@ def markdown(scores: pd.DataFrame, configurations: Sequence[Configuration], spli
     parts += notes if _families(scores) else []
     if pushed := random_controls.cells(random_controls.table(scores, configurations)):
         parts += [markup.markdown(random_controls.TITLE, pushed), random_controls.NOTE]
-    parts += [f"{RULE}."] if best is not None else []
+    parts += [f"{rule.sentence(scores)}."] if best is not None else []
     remarks = map(markup.escape_markdown, [protocols(scores), partial(scores), older(scores)])
     return "\n\n".join(filter(None, [*parts, *remarks]))
-
-
-def recommended(points: pd.DataFrame, split: str) -> str | None:
-    """The configuration to take, from `iar.stats.frontier_points`.
-
-    Chosen on validation only: of the test split's points none may be.
-    """
-    return recommend(points) if split == "validation" else None
-
-
-def off_front(points: pd.DataFrame, best: str) -> list[str]:
-    """Why the recommended point is not on the front, where it is not; no line where it is."""
-    at = points[points["configuration"] == best].iloc[0]
-    if bool(at["pareto"]):
-        return []
-    other = points[points["pareto"] & (points["safety"] >= at["safety"]) & (points["helpfulness"] >= at["helpfulness"])]
-    if other.empty:
-        return []
-    row = other.sort_values("safety", ascending=False).iloc[0]
-    return [
-        f"★ is off the front: {row['configuration']} is better on both axes, but its SRA_s is {100 * row['SRA_s']:.1f}"
-    ]
 
 
 def _interval(row: pd.DataFrame, place: Place) -> str:

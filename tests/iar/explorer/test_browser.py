@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs
 
 import pandas as pd
 import pytest
+from matplotlib.colors import SymLogNorm
 
 from iar import explorer, records
+from iar.plots.heatmap import EVEN, FULL
+from iar.plots.style import CHANGE
 from iar.revision.configuration import Configuration
 from tests.iar.explorer import runs
 from tests.iar.explorer.conftest import go, ready, shown
@@ -42,16 +46,40 @@ def labels(judged: pd.DataFrame, name: str) -> pd.Series:
 def test_shows_the_scores_of_the_chosen_configuration(page, small_run):
     scores = pd.read_csv(small_run / "scores.csv").set_index(["configuration", "benchmark", "category", "metric"])
     assert page.locator("#configuration").input_value() == "iar-L9-x1"  # recommended
-    assert "Recommended" in page.locator("#why").inner_text()
-    tiles = {tile[0]: tile[1] for tile in (text.split("\n") for text in page.locator(".tile").all_inner_texts())}
+    assert "★ the highest SRA_a of the points" in page.locator("#why").inner_text()
+    found = [text.split("\n") for text in page.locator(".tile").all_inner_texts()]
+    tiles = {tile[0]: tile[1] for tile in found}
     places = {"SRA_a": ("vscbench", "SRA_a"), "SRA_u": ("vscbench", "SRA_u"), "POPE": ("pope", "accuracy")}
+    beside = {tile[0]: tile[3] for tile in found}
     for title, (benchmark, metric) in places.items():
+        assert beside[title] == f"baseline {100 * scores['value'][('none', benchmark, 'all', metric)]:.1f}"
         assert tiles[title] == f"{100 * scores['value'][('iar-L9-x1', benchmark, 'all', metric)]:.1f}"
     drawn = page.evaluate("document.getElementById('frontier').data.filter(t => t.name === 'layer 9')[0]")
     wanted = [100 * scores["value"][(name, "vscbench", "all", "SRA_a")] for name in ("none", "iar-L9-x1", "iar-L9-x2")]
     assert drawn["y"] == pytest.approx(wanted, abs=1e-3)
     assert page.locator("#heatmaps table").count() == 6
     assert page.locator("h1").inner_text().startswith("tiny")
+
+
+def test_the_first_sample_is_a_changed_verdict(page, judged):
+    key = page.evaluate("() => document.querySelector('.sample h3').textContent")
+    base, steered = labels(judged, "none"), labels(judged, "iar-L9-x1")
+    (place,) = [place for place in base.index if place[1] == key]
+    assert base[place] != steered[place]
+    assert page.locator(".row.on").count() == 1  # in sight
+
+
+def test_a_cells_colour_is_the_change_to_the_baseline(page, small_run):
+    """The same colour as in heatmaps.png."""
+    scores = pd.read_csv(small_run / "scores.csv").set_index(["configuration", "benchmark", "category", "metric"])
+    norm = SymLogNorm(linthresh=EVEN, vmin=-FULL, vmax=FULL)
+    for metric, better in (("SRA_u", 1), ("SRA_s", 1), ("irrelevant", -1)):
+        values = [scores["value"][(name, "vscbench", "all", metric)] for name in ("none", "iar-L14-x2")]
+        wanted = CHANGE(norm(100 * better * (values[1] - values[0])))[:3]
+        button = page.get_by_role("button", name=f"iar-L14-x2, {metric}")
+        shown = re.findall(r"\d+", button.evaluate("e => getComputedStyle(e).backgroundColor"))
+        assert [int(part) for part in shown] == pytest.approx([255 * part for part in wanted], abs=3)
+    assert "best" in page.get_by_role("button", name="iar-L9-x1, SRA_u").get_attribute("class")
 
 
 def test_a_click_on_a_point_or_a_cell_picks(page):
@@ -187,8 +215,8 @@ def test_keys(page):
     page.locator("#table").get_by_role("button", name="SRA_u", exact=True).click()
     column = page.locator("#table tbody tr td:nth-child(4)").all_inner_texts()
     assert page.locator("#table th[aria-sort=descending]").count() == 1
-    shown = [float(value) for value in column]
-    assert len(shown) == len(runs.NAMES) and shown == sorted(shown, reverse=True)
+    shown = [float(value) for value in column[1:]]  # the baseline stands first
+    assert len(column) == len(runs.NAMES) and shown == sorted(shown, reverse=True)
 
 
 def test_light_and_dark(look, small_page):
@@ -215,6 +243,8 @@ def test_fits_a_telephone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
     columns = page.locator(".side").evaluate_all("found => found.map((e) => e.getBoundingClientRect().left)")
     assert len(columns) == 2 and columns[0] == columns[1]  # one below the other
+    tops = page.locator("#browser, #heatmaps").evaluate_all("found => found.map((e) => e.getBoundingClientRect().top)")
+    assert tops[1] < tops[0]  # in the page's order heat maps come first; here the samples do
     page.set_viewport_size({"width": 1280, "height": 900})
 
 

@@ -77,7 +77,14 @@ def test_what_it_says_without_its_program(small_page, small_run):
 def test_settings_are_escaped():
     facts = dict.fromkeys(("title", "run", "split", "kinds", "judge"), "</title><script>x</script>")
     facts |= {key: ["<img src=x>"] for key in ("warnings", "notes", "protocols", "commands", "ran_with")}
-    facts |= {"samples": 1, "benchmarks": {"<b>": 1}, "best": None, "second": None, "versions": [("a", "1")]}
+    facts |= {
+        "samples": 1,
+        "benchmarks": {"<b>": 1},
+        "best": None,
+        "rule": "★",
+        "second": None,
+        "versions": [("a", "1")],
+    }
     facts |= {"rows": [("<i>", ["<u>"])], "titles": ["<s>"], "definition": [("k", "</code><script>")]}
     text = page.render(facts, "t", [], "").decode()
     body = text[: text.index("<style>")] + text[text.index("</style>") : text.index("<script>")]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from iar import explorer, records
@@ -56,19 +57,30 @@ def test_images_that_are_gone_are_counted(small_run, pocket_data, tmp_path):
 
 def test_the_second_scoring_is_shown(small_run, tmp_path):
     run = shutil.copytree(small_run, tmp_path / "r")
-    assert "Second scoring" not in explorer.write(run)[0].read_text()
+    assert "quote these" not in explorer.write(run)[0].read_text()
     (run / "test").mkdir()
     assert "It is not finished" in explorer.write(run)[0].read_text()
     shutil.copytree(small_run, run / "test", dirs_exist_ok=True)
-    text = explorer.write(run)[0].read_text()
-    assert "Second scoring" in text and "It is not finished" not in text and "quote these" in text
+    files = explorer.write(run)
+    assert files == [run / "report.html", run / "test/report.html"]  # the answers that are to be quoted too
+    text = files[0].read_text()
+    assert "It is not finished" not in text and '<a href="test/report.html">' in text
+    first = text[text.index("<h1") : text.index('id="chosen-title"')]  # before anything of the validation split
+    assert "test split, chosen on validation" in first and "quote these" in first
+    scores = pd.read_csv(run / "scores.csv").set_index(["configuration", "benchmark", "category", "metric"])
+    base = scores.loc[("none", "vscbench", "all", "SRA_u")]
+    told = " ".join(f"{100 * base[name]:.1f}" for name in ("value", "low", "high"))
+    row = re.search(r'<th scope="row">SRA_u</th>(.*?)</tr>', first)[1]
+    assert re.sub(r"[^\d.]+", " ", row.partition("</td>")[0]).split() == told.split()
+    assert first.count('<th scope="col">difference</th>') == len(runs.NAMES) - 1
+    assert explorer.write(run, tmp_path / "elsewhere.html") == [tmp_path / "elsewhere.html"]
 
 
 def test_of_the_test_split_nothing_is_recommended(pocket_data, tmp_path):
     cfg = runs.settings(pocket_data, "split=test", "benchmark=[vscbench]", "limit=8")
     run = runs.write(tmp_path / "r", cfg, configurations=runs.CONFIGURATIONS[:3])
     text = explorer.write(run)[0].read_text()
-    assert "test split" in text and "Recommended: the safest" in text.partition("</main>")[0]
+    assert "test split" in text and "★ the highest SRA_a" in text.partition("</main>")[0]
 
 
 def test_it_cannot_be_written(small_run, tmp_path):

@@ -6,10 +6,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from iar.errors import UserError
 from iar.plots import frontier
+from iar.plots.style import COLOURS
+from iar.stats.axes import Axes, axes_of
 from iar.stats.pareto import pareto
 
 
@@ -77,7 +80,7 @@ def test_no_text_is_on_another(drawn, check_texts, tmp_path, methods):
     title = "pocket-vlm, validation split, a title that is longer than one line of the column is wide"
     frontier(pocket(methods), tmp_path / "f", title=title, recommended="iar-L19-x2", hypervolumes=areas(methods))
     texts = check_texts(drawn[0])
-    assert "recommended\niar-L19-x2" in texts and "64.0 [60.0, 67.0]" in texts and "+3.0 [1.0, 6.0]" in texts
+    assert "★ recommended\niar-L19-x2" in texts and "64.0 [60.0, 67.0]" in texts and "+3.0 [1.0, 6.0]" in texts
     assert title not in texts and title in [text.replace("\n", " ") for text in texts]
 
 
@@ -216,3 +219,36 @@ def test_few_points_far_to_the_left_of_many_are_counted_not_drawn(drawn, tmp_pat
     assert "1 points below 97 % not shown" in [text.get_text() for text in drawn[0].legends[0].get_texts()]
     frontier(pd.concat([table.head(3), far]), tmp_path / "few")  # of so few none is left out
     assert drawn[1].axes[0].get_xlim()[0] < 40
+
+
+def test_an_axis_of_which_less_is_better_is_turned(drawn, tmp_path):
+    axes = axes_of(("vscbench", "pope", "scienceqa"))
+    less = axes.helpfulness._replace(label="over_refusal of xstest", metric="over_refusal", better=-1)
+    table = pocket()
+    frontier(table, tmp_path / "f", scores=axes._replace(helpfulness=less))
+    made = drawn[0].axes[0]
+    drawn[0].canvas.draw()
+    assert made.get_xlabel() == "over_refusal of xstest (%, less is better)"
+    left, right = (float(label.get_text()) for label in (made.get_xticklabels()[1], made.get_xticklabels()[-2]))
+    assert left > right > 90  # the better end is to the right
+    line = next(line for line in made.lines if line.get_color() == COLOURS[0] and len(line.get_xdata()) == 5)
+    assert list(line.get_xdata()) == pytest.approx([-98.25, -98.35, -97.93, -97.52, -97.52])
+
+
+def test_the_calibration_plane_shows_both_regions_and_every_point(drawn, check_texts, tmp_path):
+    answered, refused = axes_of(("vscbench",))
+    table = pocket().assign(helpfulness=lambda t: t["safety"], safety=lambda t: 0.9 - 0.3 * (t["strength"] > 2))
+    frontier(table, tmp_path / "f", recommended="iar-L19-x2", scores=Axes(refused, answered), up="")
+    made = drawn[0].axes[0]
+    assert {"undersafe", "oversafe", "★ recommended\niar-L19-x2"} <= set(check_texts(drawn[0]))
+    boxes = {patch.get_bbox().extents[0] for patch in made.patches if isinstance(patch, Rectangle)}
+    assert boxes == {made.get_xlim()[0], 90}
+    assert made.get_xlim()[0] <= 22 and made.get_ylim()[0] <= 52
+    said = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert "Pareto front" not in said and not [text for text in said if "not shown" in text]
+
+
+def test_why_a_point_is_off_the_front_stands_above_the_legend(drawn, check_texts, tmp_path):
+    note = "★ is off the front: iar-L24-x1.5 is better on both axes, but its SRA_s is 5.6 points below the baseline's"
+    frontier(pocket(), tmp_path / "f", recommended="iar-L19-x2", note=note)
+    assert note in [text.replace("\n", " ") for text in check_texts(drawn[0])]

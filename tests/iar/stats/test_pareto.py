@@ -59,30 +59,6 @@ def test_hypervolume_of_many_fronts_at_once():
         assert area == pytest.approx(covered.mean(), abs=0.005)
 
 
-def table(*rows):
-    """(name, safety, helpfulness, SRA_s), percent; a name with "random" is a control."""
-    frame = pd.DataFrame(rows, columns=["configuration", "safety", "helpfulness", "SRA_s"])
-    frame[["safety", "helpfulness", "SRA_s"]] /= 100
-    frame["method"] = ["random" if "random" in n else "none" if n == "none" else "iar" for n in frame["configuration"]]
-    frame["strength"] = range(len(frame))
-    return frame
-
-
-def test_recommended_is_the_safest_within_both_limits():
-    points = table(
-        ("none", 60, 95, 95),
-        ("gentle", 70, 94, 95),
-        ("good", 75, 93, 90),  # exactly at both limits
-        ("costs help", 80, 92.9, 95),
-        ("costs SRA_s", 85, 95, 89.9),
-        ("random", 90, 95, 95),
-    )
-    assert recommend(points) == "good"
-    assert recommend(points, helpfulness_loss=0.03) == "costs help"
-    assert recommend(points, sra_s_loss=0.01) == "gentle"
-    assert recommend(points, helpfulness_loss=0.0, sra_s_loss=0.0) == "none"
-
-
 def test_prompted_points_stand_beside_steered_ones_and_may_be_recommended():
     shots = dict(shots=2, shots_by="seed")
     configurations = [Configuration(), Configuration("cot"), Configuration("fewshot+iar", (9,), 1.5, **shots)]
@@ -98,24 +74,7 @@ def test_prompted_points_stand_beside_steered_ones_and_may_be_recommended():
     assert points["prompting"].tolist() == ["", "cot", "fewshot-2", "cot"]
     assert points["place"].tolist() == ["", "", "L9", "L9"]
     assert points["pareto"].tolist() == [False, True, False, False]
-    assert recommend(points) == "cot"
-
-
-def test_ties_go_to_the_more_helpful_then_the_weaker():
-    points = table(("none", 60, 95, 95), ("a", 70, 94, 95), ("b", 70, 95, 95), ("c", 70, 95, 95))
-    assert recommend(points) == "b"
-    points["strength"] = [0.0, 1.0, -4.0, 1.5]  # -4 pushes harder than 1.5
-    assert recommend(points) == "c"
-
-
-def test_what_was_not_asked_sets_no_limit():
-    points = table(("none", 60, math.nan, 95), ("a", 70, math.nan, 95), ("b", 80, math.nan, 60))
-    assert recommend(points) == "a"
-
-
-def test_no_baseline_no_recommendation():
-    assert recommend(table(("a", 70, 94, 95))) is None
-    assert recommend(table(("none", math.nan, 94, 95), ("a", 70, 94, 95))) is None
+    assert recommend(scores, configurations) == "cot"
 
 
 def test_points_come_from_scores_and_random_controls_stay_off_the_front():
@@ -141,7 +100,6 @@ def test_points_come_from_scores_and_random_controls_stay_off_the_front():
     assert points["safety"].tolist()[:2] == [0.6, 0.8] and math.isnan(points["safety"][2])
     assert points["helpfulness_high"][1] == pytest.approx(0.9)
     assert points["pareto"].tolist() == [True, True, False, False]
-    assert recommend(points, helpfulness_loss=0.2) == "iar-L14-x1.5"
     assert points["front_share"].isna().all()
     names = ["random-L14-x1.5-s1", "none", "iar-L14-x1.5"]
     drawn = [[(0.9, 0.9), (0.8, 0.5), (0.7, 0.6)], [(0.9, 0.9), (0.8, 0.7), (0.7, 0.6)]]  # the second: none beats iar

@@ -9,36 +9,38 @@ import pandas as pd
 import pytest
 
 from iar.stats import summarise
-from iar.stats.selection import GOAL, LIMITED, Draws, Limits, redraw, select
+from iar.stats.rule import Limits, metrics_of
+from iar.stats.selection import Draws, redraw, select
 
-# SRA_u, SRA_s, POPE, ScienceQA in per cent; from weak to strong
+METRICS = metrics_of(["vscbench", "pope", "scienceqa"])  # SRA_a, SRA_s, helpfulness, POPE, ScienceQA, SRA_u
+# SRA_a, SRA_s, POPE, ScienceQA in per cent; from weak to strong
 SCORES: dict[str, tuple[float, ...]] = {
     "none": (30.0, 99.0, 97.0, 95.0),
     "a": (45.0, 98.5, 97.0, 95.0),
-    "b": (60.0, 98.0, 96.0, 94.0),  # loses exactly what is allowed in all three
-    "c": (60.0, 99.0, 97.0, 95.0),  # as safe as b, stronger
-    "d": (90.0, 97.9, 97.0, 95.0),  # a tenth too much SRA_s
+    "b": (60.0, 98.0, 96.0, 94.0),  # loses exactly a point in all three
+    "c": (60.0, 99.0, 96.0, 94.0),  # as safe as b and as helpful, stronger
+    "d": (90.0, 97.9, 97.0, 95.0),  # a tenth more of SRA_s
     "e": (99.0, 60.0, 97.0, 95.0),
 }
 
 
-def fixed(scores: Mapping[str, tuple[float, ...]], metrics: int = 4) -> Draws:
+def fixed(scores: Mapping[str, tuple[float, ...]]) -> Draws:
     """Scores that no draw changes."""
-    values = np.array(list(scores.values()))[:, :metrics] / 100
-    return Draws(
-        tuple(scores), (GOAL, *LIMITED)[:metrics], values, values[None].repeat(5, 0), values[None].repeat(5, 0)
-    )
+    rows = [(a, s, (pope + sqa) / 2, pope, sqa, 50.0) for a, s, pope, sqa in scores.values()]
+    values = np.array(rows) / 100
+    return Draws(tuple(scores), METRICS, values, values[None].repeat(5, 0), values[None].repeat(5, 0))
 
 
-def chosen(scores: Mapping[str, tuple[float, ...]], limits: Limits, metrics: int = 4) -> str:
-    draws = fixed(scores, metrics)
+def chosen(scores: Mapping[str, tuple[float, ...]], limits: Limits) -> str:
+    draws = fixed(scores)
     return draws.candidates[select(draws, limits).chosen]
 
 
-def test_the_highest_goal_within_the_limits_and_of_equals_the_weaker():
+def test_the_highest_within_the_limits_and_of_equals_the_weaker():
+    assert chosen(SCORES, Limits()) == "d"
     assert chosen(SCORES, Limits(0.01)) == "b"
     assert chosen({name: values for name, values in SCORES.items() if name != "b"}, Limits(0.01)) == "c"
-    assert chosen(SCORES, Limits(0.0099)) == "c"
+    assert chosen(SCORES, Limits(0.0099)) == "a"
     assert chosen(SCORES, Limits(0.011)) == "d"
     assert chosen(SCORES, Limits(1.0)) == "e"
 
@@ -50,10 +52,10 @@ def test_an_absolute_limit_stands_in_place_of_the_relative_one():
     assert chosen(SCORES, Limits(0.01, {"SRA_s": 0.999})) == "none"  # nobody keeps to it; not steering is allowed
 
 
-def test_what_was_not_asked_has_no_limit_and_what_is_not_scored_is_out():
-    assert chosen(SCORES, Limits(0.01), metrics=1) == "e"
+def test_what_is_not_scored_is_out_and_a_baseline_that_is_not_sets_no_limit():
     unscored = SCORES | {"b": (60.0, np.nan, 96.0, 94.0), "c": (np.nan, 99.0, 97.0, 95.0)}
     assert chosen(unscored, Limits(0.01)) == "a"
+    assert chosen(SCORES | {"none": (30.0, np.nan, 97.0, 95.0)}, Limits(0.01, sure=0.9)) == "e"
 
 
 def test_sure_asks_for_a_margin_of_the_draws():
@@ -61,7 +63,7 @@ def test_sure_asks_for_a_margin_of_the_draws():
     estimate = np.array([[0.3, 0.99], [0.5, 0.985], [0.9, 0.985]])  # both lose half a point of SRA_s
     drawn[:] = estimate
     drawn[:3, 2, 1] = 0.97  # b loses two points in three of ten draws, a never
-    draws = Draws(names, (GOAL, LIMITED[0]), estimate, drawn, drawn)
+    draws = Draws(names, METRICS[:2], estimate, drawn, drawn)
     found = {q: select(draws, Limits(0.01, sure=q)) for q in (0.0, 0.6, 0.7, 0.75, 0.9)}
     assert [names[s.chosen] for s in found.values()] == ["b", "b", "b", "a", "a"]
     assert found[0.9].within.tolist() == [True, True, False]
@@ -71,10 +73,10 @@ def test_sure_asks_for_a_margin_of_the_draws():
 
 
 def test_what_is_no_safer_than_the_baseline_is_never_chosen():
-    worse = {"none": SCORES["none"], "a": (30.0, 100.0, 100.0, 100.0), "b": (29.0, 99.0, 97.0, 95.0)}
+    worse = {"none": SCORES["none"], "a": (30.0, 99.0, 97.0, 95.0), "b": (29.0, 100.0, 100.0, 100.0)}
     found = select(fixed(worse), Limits(0.01))
     assert found.chosen == 0 and found.within.tolist() == [True] * 3
-    assert found.gain.tolist() == found.expected.tolist() == [0.0] * 4
+    assert found.gain.tolist() == found.expected.tolist() == [0.0] * 6
 
 
 def test_the_nearest_is_the_one_whose_worst_score_misses_by_least():
@@ -116,7 +118,7 @@ def test_the_estimate_is_that_of_the_scores_and_a_draw_that_of_its_clusters():
     table = outcomes(np.random.default_rng(3), {"none": 0.3, "a": 0.5, "b": 0.9}, clusters=10)
     table.loc[[3, 50, 70], "value"] = np.nan  # unscored
     draws = redraw(table, ["none", "b"], draws=20, seed=7)
-    assert [metric.title for metric in draws.metrics] == ["SRA_u", "SRA_s", "POPE"]
+    assert [metric.title for metric in draws.metrics] == ["SRA_a", "SRA_s", "POPE", "SRA_u"]
     scores = summarise(table)
     scores = scores[scores["category"] == "all"].set_index(["configuration", "benchmark", "metric"])["value"]
     for i, name in enumerate(("none", "b")):
@@ -155,6 +157,6 @@ def test_the_best_of_many_that_are_all_alike_is_luck_and_elsewhere_worth_nothing
         there.append(found.expected[0])
         luck.append(found.optimism[0])
         sure.append(found.chosen_share.max())
-    assert np.mean(here) > 0.1 and np.mean(sure) < 0.6
-    assert abs(np.mean(there)) < 0.04 and np.mean(there) < np.mean(here) / 3
+    assert np.mean(here) > 0.05 and np.mean(sure) < 0.6  # SRA_a: half of what SRA_u gains
+    assert abs(np.mean(there)) < 0.02 and np.mean(there) < np.mean(here) / 3
     assert 1 < np.mean(luck) / np.mean(here) < 1.8

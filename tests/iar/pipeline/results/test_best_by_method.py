@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pandas as pd
 import pytest
 
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.results import best_by_method
+from iar.revision.configuration import Configuration
 
 COLUMNS = ["configuration", "method", "place", "strength", "safety", "helpfulness", "SRA_s", "SRA_u", "pareto"]
 POINTS = pd.DataFrame(
@@ -33,8 +38,30 @@ AREAS = pd.DataFrame(
 )
 
 
+CHOSEN = {"none": "none", "iar, layer level": "iar-L9-x1", "gated, layer level": "gated-L9-x1"}
+CONFIGURATIONS = [
+    Configuration(),
+    *(Configuration("iar", (9,), strength) for strength in (1.0, 2.0)),
+    Configuration("gated", (9,), 1.0),
+    *(Configuration("random", (9,), 1.0, seed=seed) for seed in (1, 2)),
+]
+
+
+def run(points: pd.DataFrame = POINTS, split: str = "validation") -> FinishedRun:
+    """A run with these scores."""
+    places = {"safety": ("vscbench", "SRA_a"), "SRA_s": ("vscbench", "SRA_s"), "helpfulness": ("mean", "helpfulness")}
+    rows = [
+        (row["configuration"], benchmark, "all", metric, row[column])
+        for row in points.to_dict("records")
+        for column, (benchmark, metric) in places.items()
+    ]
+    scores = pd.DataFrame(rows, columns=["configuration", "benchmark", "category", "metric", "value"])
+    return cast("FinishedRun", SimpleNamespace(scores=scores, configurations=CONFIGURATIONS, split=split))
+
+
 def test_each_method_with_its_best_and_its_hypervolume():
-    found = best_by_method.table(POINTS, AREAS).set_index("method")
+    assert best_by_method.best(run(), POINTS) == {**CHOSEN, "random, layer level": "random-L9-x1-s2"}
+    found = best_by_method.table(POINTS, AREAS, CHOSEN).set_index("method")
     assert list(found.index) == ["none", "iar, layer level", "gated, layer level"]
     iar = found.loc["iar, layer level"]
     assert (iar["configurations"], iar["best"]) == (2, "iar-L9-x1")
@@ -44,18 +71,19 @@ def test_each_method_with_its_best_and_its_hypervolume():
 
 
 def test_nothing_is_chosen_on_the_test_split():
-    found = best_by_method.table(POINTS, AREAS, "test").set_index("method")
-    assert found["best"].to_dict() == {"none": "none", "iar, layer level": "", "gated, layer level": "gated-L9-x1"}
+    chosen = best_by_method.best(run(split="test"), POINTS)
+    assert chosen == {**CHOSEN, "iar, layer level": "", "random, layer level": ""}
+    found = best_by_method.table(POINTS, AREAS, chosen).set_index("method")
     assert pd.isna(found["SRA_a"]["iar, layer level"])
 
 
 def test_a_method_that_is_never_better_has_no_best():
     worse = POINTS.assign(helpfulness=POINTS["helpfulness"].where(POINTS["method"] != "iar", 0.5))
-    assert best_by_method.table(worse, AREAS).set_index("method")["best"]["iar, layer level"] == "none"
+    assert best_by_method.best(run(worse), worse)["iar, layer level"] == "none"
 
 
 def test_files(tmp_path):
-    files = best_by_method.write(tmp_path, best_by_method.table(POINTS, AREAS))
+    files = best_by_method.write(tmp_path, best_by_method.table(POINTS, AREAS, CHOSEN))
     assert [file.name for file in files] == ["by_method.csv", "by_method.md", "by_method.tex"]
     lines = files[1].read_text().splitlines()
     assert lines[3] == "| IAR | 2 | iar-L9-x1 | 98.0 | 62.0 | 80.0 | 98.0 | 87.0 [84.0, 90.0] | +23.0 [18.0, 27.0] |"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shlex
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from iar import explorer
 from iar.errors import UserError
 from iar.judges.rules import Rules
-from iar.pipeline.evaluation import judge, score
+from iar.pipeline.evaluation import confirm, judge, results_file, score
+from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data, plan
 from iar.pipeline.experiment.settings import Scoring, compose, read
-from iar.pipeline.results import recommendation, recommendation_text
+from iar.pipeline.results import best_by_method, recommendation, recommendation_text, sweep_table
 from iar.pipeline.results.recommendation import recommend
+from iar.pipeline.results.run import load_run
 from iar.records import Run
 from iar.revision.configuration import Configuration
+from iar.stats import frontier_points, rule
 
 HELP, REFUSE = "You can use it. It is easy to use.", "I am sorry, I cannot help with that."
 NONE, RANDOM = Configuration(), Configuration("random", (2,), 9.0, seed=1)
@@ -90,7 +97,7 @@ def answers(samples, rates):
 
 def test_the_safest_that_costs_nothing_and_no_control(folder, capsys):
     found = recommend(folder)
-    assert found.name == GATED.name and found.not_asked == ()
+    assert found.name == found.starred == GATED.name and not found.not_asked
     scores = pd.read_csv(folder / "scores.csv")
     scores = scores[scores["category"] == "all"].set_index(["configuration", "benchmark", "metric"])["value"]
     for i, name in enumerate(found.draws.candidates):
@@ -102,7 +109,7 @@ def test_the_safest_that_costs_nothing_and_no_control(folder, capsys):
     assert best == {"iar": GOOD.name, "gated": GATED.name, "cot": "none"}
     recommendation_text.show(found)
     shown = capsys.readouterr().err
-    assert "★" in shown and "The best of each method" in shown and f"Recommended: {GATED.name}, with SRA_u" in shown
+    assert "★" in shown and "The best of each method" in shown and f"Recommended: {GATED.name}, with SRA_a" in shown
     assert RANDOM.name not in shown and "outside" in shown
 
 
@@ -114,12 +121,12 @@ def test_the_command_is_that_of_the_chosen_one(folder, compose, pocket_data):
 
 
 def test_limits_and_methods_can_be_chosen(folder):
-    assert recommend(folder, most=100).name == STRONG.name  # as safe as nothing else
-    found = recommend(folder, most=40, method="iar")
+    assert recommend(folder, most=100).name == GATED.name  # STRONG refuses 40 % of what is safe
+    found = recommend(folder, most=30, method="iar")
     assert found.name == GOOD.name and list(found.families) == ["iar"]
-    assert recommend(folder, most=0, sra_s_at_least=40).name == STRONG.name
-    assert recommend(folder, most=100, sra_s_at_least=97).name == GATED.name
-    assert recommend(folder, most=100, method="cot").name == COT.name
+    assert "The sweep's ★ is gated-L3" in " ".join(recommendation_text.sentences(found))
+    assert recommend(folder, sra_s_at_least=97).name == GATED.name
+    assert recommend(folder, most=100, method="cot").name == COT.name and recommend(folder, method="cot").name is None
 
 
 def test_nothing_keeps_to_the_limits(sweep, capsys):
@@ -128,7 +135,10 @@ def test_nothing_keeps_to_the_limits(sweep, capsys):
     said = recommendation_text.sentences(found)
     assert said[0] == "Nothing to recommend: no configuration keeps to the limits."
     fall = -100 * (found.draws.estimate[2] - found.draws.estimate[0])
-    assert said[1].startswith(f"The nearest is {STRONG.name} (SRA_u +100.0): SRA_s falls by {fall[1]:.1f} points, ")
+    gain = -fall[0]
+    assert said[1].startswith(
+        f"The nearest is {STRONG.name} (SRA_a +{gain:.1f}): SRA_s falls by {fall[1]:.1f} points, "
+    )
     assert f"{fall[1] - 2:.1f} more than allowed." in said[1]
     recommendation_text.show(found)
     assert "★" not in capsys.readouterr().err
@@ -159,27 +169,63 @@ def test_nothing_is_safer_than_the_baseline(sweep):
     found = recommend(sweep({NONE: (0.5, 0, 0, 0), WEAK: (0.5, 0, 0, 0), GATED: (0.4, 0, 0, 0), STRONG: MADE[STRONG]}))
     assert found.name is None
     assert recommendation_text.sentences(found)[0] == (
-        "Nothing to recommend: 2 configurations keep to the limits, and none raises SRA_u above the baseline's."
+        "Nothing to recommend: 2 configurations keep to the limits, and none raises SRA_a above the baseline's."
     )
     assert recommendation_text.content(found)["nearest"] is None
 
 
 def test_benchmarks_that_were_not_asked_set_no_limit(sweep):
     found = recommend(sweep({c: MADE[c] for c in (NONE, WEAK, GATED)}, "benchmark=[vscbench,scienceqa]"))
-    assert found.not_asked == ("POPE",) and found.name == GATED.name
-    assert recommendation_text.sentences(found)[-1] == "Not asked, so without a limit: POPE."
+    assert not found.not_asked and found.name == GATED.name
     assert "benchmark=[vscbench,scienceqa]" in shlex.split(found.command or "")
-    assert recommendation_text.content(found)["candidates"][0]["scores"].keys() == {"SRA_u", "SRA_s", "ScienceQA"}
+    content = recommendation_text.content(found)
+    assert content["candidates"][0]["scores"].keys() == {"SRA_a", "SRA_s", "ScienceQA", "SRA_u"}
+    assert content["limits"]["most"] == {"SRA_s": 0.05, "ScienceQA": 0.02}
+
+
+def test_without_helpfulness_it_says_so(sweep):
+    alone = recommend(sweep({c: MADE[c] for c in (NONE, WEAK, GATED)}, "benchmark=[vscbench]"))
+    assert (
+        alone.not_asked and recommendation_text.sentences(alone)[-1] == "Helpfulness was not asked, so it has no limit."
+    )
+
+
+def test_everything_names_the_same_point(folder, capsys, tmp_path):
+    """The table, the scores to paste, results.json, Python, the confirmation, the table by method, the page (E3)."""
+    name, run = recommend(folder).name, FinishedRun.scored(folder)
+    assert name == GATED.name
+    said = f"{rule.sentence(run.scores)}"
+    sweep_table.show(run.scores, run.configurations, "t", run.split)
+    table = capsys.readouterr().err
+    assert [row.split()[1] for row in table.splitlines() if "★" in row and "│" in row] == [name]
+    assert said in " ".join(table.split())
+    markdown = sweep_table.markdown(run.scores, run.configurations)
+    assert f"| {name} ★ |" in markdown and f"{said}." in markdown
+    content = results_file.content(run, run.scores)
+    assert (content["recommended"], content["rule"]) == (name, said)
+    loaded = load_run(folder)
+    assert loaded.recommended == name and f"recommended {name}" in repr(loaded)
+    for drawn in (loaded.frontier(), loaded.frontier(x="vscbench.SRA_s", y="vscbench.SRA_u")):
+        texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
+        assert [text for text in texts if "★" in text] == [f"★ recommended\n{name}"]
+    assert [c.name for c in confirm.chosen(True, run.scores, run.configurations)] == ["none", name]
+    points = frontier_points(run.scores, run.configurations)
+    assert best_by_method.best(run, points)["gated, layer level"] == name
+    page = explorer.write(folder, tmp_path / "report.html")[0].read_text()
+    core = json.loads(zlib.decompress(base64.b64decode(re.search(r'data-part="core">([^<]+)<', page)[1])))
+    assert core["configurations"][core["recommended"]]["name"] == name and core["why"][0] == said
+    assert f'<th scope="row">{name}</th>' in page and said in page
 
 
 def test_it_is_the_same_again_and_plain_data(folder):
     one, two = (json.dumps(recommendation_text.content(recommend(folder)), allow_nan=False) for _ in range(2))
     assert one == two
     content = json.loads(one)
-    assert content["recommended"] == GATED.name and content["limits"] == {"most": 0.01, "at_least": {}, "sure": 0.0}
+    assert content["recommended"] == GATED.name and content["goal"] == "SRA_a"
+    assert content["limits"] == {"most": {"SRA_s": 0.05, "helpfulness": 0.02}, "at_least": {}, "sure": 0.0}
     shares = [row["chosen_share"] for row in content["candidates"]]
     assert sum(shares) == pytest.approx(1) and max(shares) == content["chosen_share"] > 0.5
-    assert content["expected"]["SRA_u"] < content["gain"]["SRA_u"] + 0.1
+    assert content["expected"]["SRA_a"] < content["gain"]["SRA_a"] + 0.1
     assert set(content["methods"]) == {"iar", "gated", "cot"} and content["methods"]["cot"]["nearest"] == "cot"
 
 
@@ -201,7 +247,7 @@ def test_what_cannot_be_chosen_from(folder, tmp_path):
     ("shares", "arguments", "message"),
     [
         ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["split=test"], "was run on the test split"),
-        ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["benchmark=pope"], "holds no SRA_u, which the choice is based on"),
+        ({NONE: MADE[NONE], WEAK: MADE[WEAK]}, ["benchmark=pope"], "holds no SRA_a, which the choice is based on"),
         ({WEAK: MADE[WEAK]}, [], "has no baseline"),
         ({NONE: MADE[NONE], RANDOM: MADE[RANDOM]}, [], "holds only the baseline and controls"),
     ],
