@@ -41,7 +41,7 @@ class GridLauncher(Launcher):
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             whole = self.context.config_loader.load_sweep_config(self.config, list(overrides))
             with open_dict(whole):
-                whole.hydra.job.id = whole.hydra.job.num = number
+                whole.hydra.job.id, whole.hydra.job.num = str(number), number
             cfg = copy.deepcopy(whole)
             with read_write(cfg), open_dict(cfg):
                 del cfg["hydra"]

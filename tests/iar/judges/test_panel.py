@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+import iar.errors
 from iar.errors import UserError
 from iar.judges import Verdict
 from iar.judges.judge import Item
@@ -151,3 +152,9 @@ def test_kappa_without_variation_or_without_answers():
 def test_perfect_agreement():
     table = pd.DataFrame({"x": list("abab"), "y": list("abab")}, dtype=object)
     assert list(agreement(table)["kappa"]) == [1.0, 1.0] and list(agreement(table)["low"]) == [1.0, 1.0]
+
+
+def test_a_panel_needs_what_its_agreement_is_computed_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iar.errors, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^a panel, .* needs the statsmodels package: pip install 'iar\[panel\]'$"):
+        Panel.from_settings({"members": ["x", "y"]}, lambda name: Fixed(name))

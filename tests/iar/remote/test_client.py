@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import iar.errors
+from iar.errors import UserError
 from iar.prompting import Turn
 from iar.remote import Budget, Client, Endpoint, Estimate, Reply, Request
 from tests.iar.remote_server import FAULTS, LASTING, Raw, completion, error
@@ -242,3 +244,12 @@ def test_budgets_are_shared(chat_server: Make, endpoint_of: Make, asking: Make) 
     ask(Client(replace(endpoint, model="other"), budget=budget), asking(3))
 
     assert budget.spent.tokens == 7 * 110
+
+
+def test_without_its_packages_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is asked: the core is installed without them."""
+    monkeypatch.setattr(iar.errors, "find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"^asking m at an endpoint needs the openai and tenacity packages: pip install"
+    ):
+        Client(Endpoint(base_url="http://localhost:1/v1", model="m"))
