@@ -38,7 +38,7 @@ def shade(axes: Axes, across: str, named: bool = True, corner: tuple[float, floa
         axes.add_patch(Rectangle((left, low), right - left, high - low, color=colour, lw=0, zorder=-1))
         if named:
             style: dict[str, Any] = dict(color="0.35", style="italic", size=6.5, clip_on=True, zorder=1)
-            if right - left < 20 and high - low < 20:  # too small for it
+            if high - low < 20 and left - corner[0] > 20:  # too small for it, with room beside it
                 text = axes.text(left - 2, (low + high) / 2, name, ha="right", va="center", **style)
             elif high - low > right - left:  # at the far end of the region: points lie closer to the other
                 text = axes.text((left + right) / 2, low + 2, name, ha="center", va="bottom", rotation=90, **style)

@@ -59,9 +59,15 @@ def test_every_figure_with_its_table(run):
     names = [f"frontier.{kind}" for kind in ("png", "pdf", "csv")] + [
         f"by_method.{kind}" for kind in ("csv", "md", "tex")
     ]
-    names += [f"{name}.{kind}" for name in ("heatmaps", "categories") for kind in ("png", "pdf", "csv")]
+    names += [f"{name}.{kind}" for name in ("calibration", "heatmaps", "categories") for kind in ("png", "pdf", "csv")]
     assert [file.name for file in files] == names and all(file.stat().st_size > 100 for file in files)
     assert "front_share" in pd.read_csv(run / "frontier.csv")  # as it came from the bootstrap
+    plane = pd.read_csv(run / "calibration.csv").set_index("configuration")
+    scores = pd.read_csv(run / "scores.csv").query("benchmark == 'vscbench' and category == 'all'")
+    for metric in ("SRA_s", "SRA_u"):
+        wanted = scores[scores["metric"] == metric].set_index("configuration")[["value", "low", "high"]]
+        found = plane[[metric, f"{metric}_low", f"{metric}_high"]].loc[wanted.index]
+        assert found.to_numpy() == pytest.approx(wanted.to_numpy(), abs=1e-5, nan_ok=True)
     cells = pd.read_csv(run / "heatmaps.csv")
     first = cells[(cells["panel"] == "SRA$_u$") & ~cells["control"]].set_index("strength")
     assert first["value"].to_dict() == pytest.approx({1.0: 3 / 6, 2.0: 4 / 6}, abs=1e-6)
