@@ -1,4 +1,5 @@
 # make sweep: the main job on the embedded model.  make test: the tests.  make quick: the tests of one coffee.
+# make integrations: the tests of evaluation harnesses, in an environment of their own.
 # make real DATA=DIR: the main job on real weights.  make docs: the pages as a site.  Each sets everything up by itself.
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,10 @@ DTYPE ?= $(shell grep -qs avx512_bf16 /proc/cpuinfo && echo bfloat16 || echo flo
 REAL ?= layer=9,14,19,24 strength=1,2 limit=60 model.max_new_tokens=32
 REAL_RUN ?= runs/real
 
-.PHONY: setup sweep sweep-short real real-data test quick lint docs format clean
+# The harnesses that a steered model runs in; their packages lie beside those of $(VENV), which are seen from there.
+HARNESSES ?= .venv-harnesses
+
+.PHONY: setup sweep sweep-short real real-data test quick integrations lint docs format clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -63,6 +67,22 @@ test: setup
 # All but what is slow: model families, workers of Ray, the browser, notebooks, long commands (SLOW in tests/conftest.py).
 quick: setup
 	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+
+integrations: export OMP_NUM_THREADS ?= 1
+integrations: setup
+	@mkdir -p $(HARNESSES)
+	@if $(MAKE) $(HARNESSES)/.ready > $(HARNESSES)/install.log 2>&1; then \
+	  $(HARNESSES)/bin/python -m pytest -q tests/iar/integrations $(ARGS); \
+	else \
+	  echo "skipped: the harnesses do not install here ($(HARNESSES)/install.log: $$(grep -i error $(HARNESSES)/install.log | head -n 1))"; \
+	fi
+
+$(HARNESSES)/.ready: $(READY) tests/iar/integrations/requirements.txt
+	$(PY) -m venv --without-pip $(HARNESSES)
+	$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
+	  "$$($(HARNESSES)/bin/python -c 'import site; print(site.getsitepackages()[0])')/parent.pth"
+	$(HARNESSES)/bin/python -m pip install --no-deps -r tests/iar/integrations/requirements.txt -e .
+	touch $@
 
 lint: setup
 	$(PY) -m ruff format --check .

@@ -27,7 +27,7 @@ FIGURES = {
         Figure("pocket", "make sweep on the pocket model, after set-up", "commands", 2, "pocket"),
         Figure("scoring", "verdicts, scores and report of 200,000 records", "scoring", 2, "scoring"),
         Figure("startup", "python -m iar.sweep --help; import benchmark", "commands", 0.2, "startup"),
-        Figure("serve", "17 settings of one prompt against one, over HTTP", "serving", 0.9, "serve"),
+        Figure("serve", "17 settings of one prompt against one, over HTTP", "serving", 6.4, "serve"),
         Figure("serve-load", "32 clients for five minutes (--seconds); not part of all", "serving", 6, "serve_load"),
         Figure("gpu", "LLaVA-7B with random weights in bf16 on a GPU; not part of all", "gpu", 5, "gpu"),
     )

@@ -1,1 +1,1 @@
-"""The steered model inside evaluation harnesses: `iar.integrations.lm_eval` for lm-evaluation-harness."""
+"""The steered model inside evaluation harnesses: lm-evaluation-harness, lmms-eval, Inspect."""

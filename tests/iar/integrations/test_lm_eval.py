@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-import iar
 from iar.errors import UserError
 from iar.models import LoadedModel, chat
-from iar.vectors import VectorSet, file
-from iar.vectors.header import header
+from tests.iar.integrations.conftest import NEW, QUESTIONS, SETTINGS, Task, revised, words
 
-lm_eval = pytest.importorskip("lm_eval", reason="needs lm-eval, in an environment of its own: docs/integrations.md")
-
-QUESTIONS = (
-    *(
-        "Is there a spoon?",
-        "How do I use this knife?",
-        "Which letter?",
-        "hello",
-        "A. cat B. dog",
-        "What is on the table?",
-    ),
-    *(
-        "Is the spoon red?",
-        "What can you help with?",
-        "Yes or no?",
-        "I am sorry?",
-        "cat or fish",
-        "Is there a dog here?",
-    ),
-)
-SETTINGS = {"none": {}, "last": {"positions": "last"}, "all": {"positions": "all"}}
-NEW = 8
-
-
-@pytest.fixture(scope="module")
-def vectors(tiny: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    drawn, ones = torch.randn(6, 32, generator=torch.Generator().manual_seed(0)) * 4, torch.ones(6)
-    path = tmp_path_factory.mktemp("vectors") / "v.safetensors"
-    file.write(path, VectorSet(drawn, ones, ones, ones, ones, header=header(tiny, [])))
-    return path
+lm_eval = pytest.importorskip("lm_eval", reason="needs lm-eval: make integrations")
 
 
 def made(tiny_folder: Path, vectors: Path, name: str, **more: Any) -> Any:
     """The class that lm-eval makes, from the text that --model_args holds."""
     from iar.integrations.lm_eval import register
 
-    place = f",vectors={vectors},layers=2,strength=2,positions={name}" if name != "none" else ""
-    return register().create_from_arg_string(f"pretrained={tiny_folder}{place}", more)  # type: ignore[attr-defined]
+    given = {"pretrained": tiny_folder, **words(vectors, name)}
+    text = ",".join(f"{name}={value}" for name, value in given.items())
+    return register().create_from_arg_string(text, more)  # type: ignore[attr-defined]
 
 
 def request(kind: str, *arguments: Any) -> Any:
@@ -60,32 +33,23 @@ def request(kind: str, *arguments: Any) -> Any:
     return Instance(request_type=kind, doc={}, arguments=arguments, idx=0)
 
 
-def revised(tiny: LoadedModel, vectors: Path, name: str, **more: Any) -> Any:
-    place = {"method": "none"} if name == "none" else {"layers": 2, "strength": 2.0, "positions": name}
-    return iar.revise(tiny, vectors, **place, **more)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("pictured", [False, True])
 def test_answers_in_batches(
-    name: str, pictured: bool, tiny: LoadedModel, tiny_folder: Path, vectors: Path, images: list[Path]
+    name: str,
+    pictured: bool,
+    wanted: Callable[..., list[str]],
+    tiny_folder: Path,
+    vectors: Path,
+    pictures: list[Path],
 ) -> None:
-    pictures = [[chat.open_image(images[i % 3])] if pictured else [] for i in range(12)]
     model = made(tiny_folder, vectors, name, batch_size=5)
     place = "<image>" if pictured else ""
     contexts = [model.apply_chat_template([{"role": "user", "content": f"{place}{text}"}]) for text in QUESTIONS]
     options = {"until": ["\n\n"], "max_gen_toks": NEW, "do_sample": False}
-    more = [({"visual": shown},) if shown else () for shown in pictures]
+    more = [({"visual": [chat.open_image(path)]},) if pictured else () for path in pictures]
     asked = [request("generate_until", context, options, *own) for context, own in zip(contexts, more, strict=True)]
-    found = model.generate_until(asked)
-    wanted = []
-    for text, shown in zip(QUESTIONS, pictures, strict=True):
-        features, _ = chat.encode(tiny, [text], [shown])
-        with torch.no_grad(), revised(tiny, vectors, name):
-            ids = tiny.model.generate(**features, max_new_tokens=NEW, do_sample=False)
-        answer = tiny.tokenizer.decode(ids[0, features["input_ids"].shape[1] :], skip_special_tokens=True)
-        wanted.append(answer.partition("\n\n")[0])
-    assert found == wanted and len(set(found)) > 3
+    assert model.generate_until(asked) == [answer.partition("\n\n")[0] for answer in wanted(name, pictured)]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -125,15 +89,50 @@ def test_a_cache_is_refused(tiny_folder: Path, vectors: Path, tmp_path: Path) ->
         CachingLM(made(tiny_folder, vectors, "last"), str(tmp_path / "cache.db"))
 
 
-def test_wrong_settings_come_before_the_first_question(tiny_folder: Path, vectors: Path) -> None:
-    from iar.integrations.lm_eval import Answers
+TASK = """\
+task: iar_pope
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {questions}}}}}
+test_split: test
+output_type: generate_until
+doc_to_text: "<image>{{{{prompt}}}}"
+doc_to_image: !function shown.pictures
+doc_to_target: "{{{{reference}}}}"
+generation_kwargs: {{until: ["\\n"], max_gen_toks: 4, do_sample: false}}
+filter_list:
+  - name: word
+    filter: [{{function: regex, regex_pattern: "(\\\\w+)"}}, {{function: take_first}}]
+metric_list:
+  - {{metric: exact_match, aggregation: mean, higher_is_better: true, ignore_case: true}}
+"""
+SHOWN = """\
+from iar.models import chat
 
-    for words, said in (
-        ({"vectors": str(vectors), "layer": "2"}, "unknown setting 'layer'"),
-        ({"vectors": str(vectors)}, "nothing to revise"),
-        ({"vectors": str(vectors), "layers": "9"}, "layer 9 is outside"),
-        ({"layers": "2"}, "layers without vectors"),
-        ({"batch_size": "auto"}, "batch_size=auto"),
-    ):
-        with pytest.raises(UserError, match=said):
-            Answers(str(tiny_folder), **words)  # type: ignore[arg-type]
+def pictures(doc):
+    return [chat.open_image(doc["image"])]
+"""
+
+
+def test_a_task_of_our_own(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line to the table; its number is that of ``benchmark score``."""
+    from iar.integrations import lm_eval as ours
+
+    folder, out = tmp_path / "tasks", tmp_path / "out"
+    folder.mkdir()
+    (folder / "iar_pope.yaml").write_text(TASK.format(questions=task.folder / "questions.jsonl"))
+    (folder / "shown.py").write_text(SHOWN)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    asked = ["run", "--model", "iar", "--model_args", task.arguments, "--tasks", "iar_pope", "--apply_chat_template"]
+    asked += ["--include_path", str(folder), "--output_path", str(out), "--log_samples", "--batch_size", "16"]
+    monkeypatch.setattr(sys, "argv", ["iar.integrations.lm_eval", *asked])
+    ours.main()
+    assert "exact_match" in capsys.readouterr().out
+    (results,) = out.rglob("results_*.json")
+    found = json.loads(results.read_text())["results"]["iar_pope"]["exact_match,word"]
+    (samples,) = out.rglob("samples_*.jsonl")
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    score = task.scored({row["doc"]["id"]: row["resps"][0][0] for row in rows})
+    assert found == pytest.approx(score, abs=1e-9) and 0.2 < score < 1

@@ -102,6 +102,24 @@ def test_push_then_read_anywhere(
     assert torch.equal(file.read(f"hf://me/kind@{commit}", tiny).vectors, vectors.vectors)
 
 
+def test_a_sweep_from_the_hub(
+    server: HubServer,
+    tiny_vectors: Path,
+    small: list[str],
+    swept: Path,
+    command: Callable[..., Any],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """The scores are those of the same file in a folder, and the run says which commit it was."""
+    commit = hub.push("me/kind", tiny_vectors / NAME, "---\ntags: [a]\n---\n").partition("@")[2]
+    settings = [setting for setting in small if not setting.startswith("vectors=")]
+    steered = ["vectors=hf://me/kind", "layer=2", "strength=1.5", "controls=1", "confirm=false", "run=hub"]
+    done = command("sweep", *settings, *steered)
+    assert done.code == 0, done.err
+    assert (tmp_path / "hub/scores.csv").read_bytes() == (swept / "scores.csv").read_bytes()
+    assert f"vectors: hf://me/kind@{commit}" in (tmp_path / "hub/log.txt").read_text()
+
+
 def test_it_is_refused_on_another_model(
     server: HubServer, vectors: VectorSet, tiny: LoadedModel, tiny_folder: Path, tmp_path: Path
 ) -> None:
