@@ -85,7 +85,7 @@ def shown(found: Progress, folder: Path) -> Group:
         left = sum(questions.values()) - sum(done.values())
         table.add_row(
             visible(name),
-            *(f"{done[benchmark]:,} of {questions[benchmark]:,}" for benchmark in benchmarks),
+            *(f"{done[benchmark]:,}/{questions[benchmark]:,}" for benchmark in benchmarks),
             f"{left:,}",
             f"{found.failed[name]:,}",
             *(scores.get(name, {}).get(title, "") for title in titles),

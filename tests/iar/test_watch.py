@@ -65,7 +65,7 @@ def test_it_follows_another_process_and_ends_with_it(
         once = command("watch", "r", "--once")
         assert once.code == 0 and "r: 5 of 8 answers (62 %), 0 verdicts\n" in once.out
         row = next(line for line in once.out.splitlines() if "iar-L2-x1" in line)
-        assert [cell.strip() for cell in row.strip("│").split("│")] == ["iar-L2-x1", "2 of 4", "2", "1"]
+        assert [cell.strip() for cell in row.strip("│").split("│")] == ["iar-L2-x1", "2/4", "2", "1"]
         assert sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / "r").iterdir()) == before
 
         looks = []
@@ -89,7 +89,7 @@ def test_it_follows_another_process_and_ends_with_it(
 def test_a_finished_run_with_its_scores(swept: Path, command: Callable[..., Any]) -> None:
     done = command("watch", "r", "--once")
     assert done.code == 0 and "36 of 36 answers (100 %), 36 verdicts" in done.out
-    assert "SRA_s" in done.out and "POPE" in done.out and "4 of 4" in done.out
+    assert "SRA_s" in done.out and "POPE" in done.out and "4/4" in done.out
 
 
 def test_a_folder_is_hostile_text(command: Callable[..., Any], tmp_path: Path) -> None:
