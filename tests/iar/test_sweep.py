@@ -66,7 +66,7 @@ def test_files(finished):
     run = finished / "run"
     names = {"definition.json", "prompts.jsonl", "generations.jsonl", "verdicts.jsonl", "scores.csv", *DRAWN}
     names |= {"differences.csv", "hypervolume.csv", "timings.csv", "log.txt", ".lock", "results.json", "report.html"}
-    assert {p.name for p in run.iterdir()} == names | {"configs"}
+    assert {p.name for p in run.iterdir()} == names | {"configs", "asked.json"}
     assert {p.stem for p in (run / "configs").iterdir()} == set(CONFIGURATIONS)
     generations = [json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines()]
     verdicts = [json.loads(line) for line in (run / "verdicts.jsonl").read_text().splitlines()]
