@@ -53,8 +53,10 @@ class Logged(Console):
             log_file.say(captured.get())
 
 
-# Paths and answers may hold [brackets].
-console = Logged(stderr=True, markup=False, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
+# Paths and answers may hold [brackets]; in a notebook too it is standard error, not a cell's result.
+console = Logged(
+    stderr=True, markup=False, highlight=False, force_jupyter=False, width=None if sys.stderr.isatty() else WIDTH
+)
 
 
 class Lines(Progress):
