@@ -15,7 +15,7 @@ import pandas as pd
 
 from iar.errors import UserError
 from iar.judges import factory
-from iar.pipeline.evaluation import fluency, judge, noise_floor, score, timings, tracking
+from iar.pipeline.evaluation import asked_file, fluency, judge, noise_floor, score, timings, tracking
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan, plan
@@ -61,6 +61,7 @@ def gather(jobs: Sequence[tuple[Scoring, str]], command: str) -> Gathered:
     noise_floor.take_over(run.path, [part.path for part in parts])
     samples = data.load(asked.cfg, asked.benchmarks)
     score.write_configurations(run.path, asked.cfg, asked.configurations)
+    asked_file.write(run.path, samples, asked.configurations)
     judge.judge(run, samples, factory.configured(asked.cfg))
     found = score.tabulate(run, samples, asked.configurations)
     tracking.log(asked.cfg.tracker, found)
