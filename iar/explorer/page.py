@@ -155,7 +155,10 @@ def _rows(scores: pd.DataFrame, names: Sequence[str], columns: Sequence[Column])
 
 
 def _cell(row: Any, sign: str = "") -> str:
-    return MISSING if row is None else interval(*(math.nan if value is None else value for value in row), sign)
+    if row is None:
+        return MISSING
+    value, low, high = (math.nan if number is None else number for number in row)
+    return interval(value, low, high, sign)
 
 
 def _second(folder: Path, tested: str) -> dict[str, Any] | None:

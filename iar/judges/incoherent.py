@@ -1,8 +1,10 @@
 """Answers that the unsteered model finds less likely than its own: text that a judge of words takes for an answer.
 
 The measure is an answer's mean negative log-likelihood a token under the unsteered model, in nats
-(`iar.generation.likelihood`). What is usual is told by answers that the unsteered model gave to the same benchmark,
-*drawn* at temperature 1: its greedy answers are the likeliest there are, and any other fluent text lies above them.
+(`iar.generation.likelihood`). What is usual is estimated from answers that the unsteered model gave to the same
+benchmark, *drawn*: its greedy answers are the likeliest there are, and any other fluent text lies above them. They are
+drawn as chat models are served, at temperature 0.7 from the nucleus of 0.9. A small model that draws from its whole
+distribution writes nonsense itself (Holtzman et al. 2020), and beyond that lies nothing (docs/real-models.md).
 
 The mean varies more over few tokens, so each length has a limit of its own. An answer of n tokens is held against the
 first n tokens of every drawn answer that has as many. Of m such means the limit is the k-th smallest,
@@ -20,8 +22,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-VERSION = "1"
+VERSION = "2"
 RARE = 0.01
+TEMPERATURE, TOP_P = 0.7, 0.9
 LABELS = {"answer": "irrelevant", "direct_answer": "unrelated", "helped": "off"}
 """A label that an incoherent answer cannot keep -> the one that it gets: of most benchmarks, DUAL-Bench, everyday."""
 

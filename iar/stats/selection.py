@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,7 @@ def redraw(outcomes: pd.DataFrame, candidates: Sequence[str], draws: int = 1000,
     there = {*zip(table.rows["benchmark"], table.rows["metric"], strict=True)}
     metrics = tuple(m for m in metrics_of({name for name, _ in there}) if there.issuperset(m.parts))
     order = [table.configurations.index(name) for name in candidates]
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for benchmark in dict.fromkeys(name for metric in metrics for name, _ in metric.parts):
         own = list(dict.fromkeys(part for metric in metrics for part in metric.parts if part[0] == benchmark))
         found |= dict(zip(own, _means(table, random, own, draws), strict=True))

@@ -1,9 +1,9 @@
 """How likely the unsteered model finds a run's answers, apart from generating and judging: fluency.jsonl.
 
 Only of benchmarks with answers in sentences: a word of POPE's has no fluency. ``drawn.jsonl`` beside it holds what
-the unsteered model says itself, drawn at temperature 1 from fixed seeds, to at most DRAWN questions of each benchmark,
-spread evenly over it, several times where it has fewer. An answer that the judge took for one, and that lies beyond
-these (`iar.judges.incoherent`), counts as ``irrelevant``; verdicts.jsonl keeps what the judge said.
+the unsteered model says itself, drawn from fixed seeds, to at most DRAWN questions of each benchmark, spread evenly
+over it, several times where it has fewer. An answer that the judge took for one, and that lies beyond these
+(`iar.judges.incoherent`), counts as ``irrelevant``; verdicts.jsonl keeps what the judge said.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def described(cfg: Scoring) -> dict[str, Any]:
     """As part of a run's definition; nothing where it is not asked for."""
     if not cfg.fluency:
         return {}
-    return {"fluency": {"version": incoherent.VERSION, "rare": incoherent.RARE, "drawn": DRAWN}}
+    drawn = {"drawn": DRAWN, "temperature": incoherent.TEMPERATURE, "top_p": incoherent.TOP_P}
+    return {"fluency": {"version": incoherent.VERSION, "rare": incoherent.RARE, **drawn}}
 
 
 def check(cfg: Scoring) -> None:
@@ -115,7 +116,7 @@ def _draw(run: Run, engine: _Scoring, cfg: Scoring, protocol: Asking, samples: S
     with run.log(DRAWN_LOG) as log:
         known = {(r["benchmark"], r["sample"], r["seed"]): r["key"] for r in log.read()}
         for seed in range(1, math.ceil(DRAWN / max(count, 1)) + 1):
-            drawing = engine.sampled(Sampling(seed=seed))
+            drawing = engine.sampled(Sampling(incoherent.TEMPERATURE, incoherent.TOP_P, seed))
             left = [
                 sample
                 for sample in chosen

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from iar.judges import rules
 from iar.judges.incoherent import limit, limits
 
 
@@ -44,3 +48,23 @@ def test_a_drawn_answer_is_called_incoherent_as_rarely_as_promised(rare: float) 
         beyond += sum(np.mean(nll) > limit(found, len(nll)) for nll in fresh)
         total += len(fresh)
     assert 0.3 * rare < beyond / total < 1.2 * rare
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    path = Path(__file__).parents[2] / "data" / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_steered_answers_of_a_real_model_as_people_labelled_them() -> None:
+    """SmolLM2-135M, 32 everyday requests in six settings, labelled before it was measured (docs/real-models.md)."""
+    steered = read("steered_answers")
+    usual = limits([row["nll"] for row in read("drawn_answers")])
+    label = [rules.judge("Tell me.", row["answer"]).label for row in steered]
+    rows = [(row, said) for row, said in zip(steered, label, strict=True) if said in ("answer", "irrelevant")]
+    beyond = np.array([row["nll"] > limit(usual, row["tokens"]) for row, _ in rows])
+    found = beyond | np.array([said == "irrelevant" for _, said in rows])
+    coherent = np.array([row["coherent"] for row, _ in rows])
+    assert len(steered) == 192 and len(rows) == 150 and coherent.sum() == 66
+    assert (found != coherent).mean() == pytest.approx(0.860, abs=5e-4)
+    assert found[~coherent].mean() == pytest.approx(0.905, abs=5e-4)
+    assert found[coherent].mean() == pytest.approx(0.197, abs=5e-4)
