@@ -49,4 +49,6 @@ def test_it_ends_in_its_tables_and_figures(
         assert own["xstest", "SRA_u"] == own["xstest", "refusal_u"]
         assert row["helpfulness"] == pytest.approx(own["everyday", "helped"], abs=1e-5)
     done = command("recommend", tmp_path / "r")
-    assert done.code == 0 and "SRA_s, everyday at most 1" in " ".join(f"{done.out} {done.err}".split()), done
+    assert done.code == 0 and "2 points of helpfulness and 5 of SRA_s" in " ".join(f"{done.out} {done.err}".split()), (
+        done
+    )
