@@ -25,6 +25,7 @@ folder. It ends when the run ends; Ctrl-C ends it, and not the run.
 examples:
   python -m iar.watch runs/sweep-3f1c9a02
   python -m iar.watch runs/sweep-3f1c9a02 --once      one look, on standard output, for scripts
+  python -m iar.watch runs/sweep-3f1c9a02 --every 30  a look every half a minute
 """
 
 

@@ -58,7 +58,10 @@ def _shared(self: ConfigLoaderImpl, config_name: str | None, overrides: list[str
             return None
         for old in list(_made)[: len(_made) - KEPT + 1]:
             del _made[old]
-        _made[key] = pickle.dumps(made)
+        try:
+            _made[key] = pickle.dumps(made)
+        except pickle.PicklingError:  # a job of submitit's imports a plugin's classes twice
+            return None
     cfg: DictConfig = pickle.loads(_made[key])
     self._apply_overrides_to_config([value for value in values if not value.is_sweep_override()], cfg)
     task = [override for override in given if not override.is_hydra_override()]
