@@ -27,7 +27,7 @@ def command(told: dict[str, Any]) -> None:
     from iar import sweep
     from iar.pipeline.evaluation import confirm, generate
 
-    confirm.recommend = lambda points: told["confirm"]  # a random model has no point worth it
+    confirm.recommend = lambda *_: told["confirm"]  # a random model has no point worth it
     if limit := told.get("limit"):
         ask = generate.ask
 
