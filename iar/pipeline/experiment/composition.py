@@ -7,8 +7,8 @@ the values are set in a copy of it, as Hydra sets them.
 
 from __future__ import annotations
 
+import copy
 import os
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 KEPT = 16  # compositions at most
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # Hydra's own values that nothing else in a composition depends on
 
-_made: dict[tuple[Any, ...], bytes] = {}  # pickled: in memory alone, and copied in an eighth of deepcopy's time
+_made: dict[tuple[Any, ...], DictConfig] = {}
 _compose = ConfigLoaderImpl._load_configuration_impl
 
 
@@ -58,11 +58,8 @@ def _shared(self: ConfigLoaderImpl, config_name: str | None, overrides: list[str
             return None
         for old in list(_made)[: len(_made) - KEPT + 1]:
             del _made[old]
-        try:
-            _made[key] = pickle.dumps(made)
-        except pickle.PicklingError:  # a job of submitit's imports a plugin's classes twice
-            return None
-    cfg: DictConfig = pickle.loads(_made[key])
+        _made[key] = made
+    cfg = copy.deepcopy(_made[key])
     self._apply_overrides_to_config([value for value in values if not value.is_sweep_override()], cfg)
     task = [override for override in given if not override.is_hydra_override()]
     names = cfg.hydra.job.config.override_dirname
