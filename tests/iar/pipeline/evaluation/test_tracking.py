@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,6 @@ from iar.errors import UserError
 from iar.pipeline.evaluation import tracking
 from iar.pipeline.evaluation.finished_run import FinishedRun
 from tests.iar.explorer import runs
-
-# A test process died near these tests once, late in the whole suite, with many libraries loaded; alone they pass.
-pytestmark = pytest.mark.skipif("IAR_TRACKERS" not in os.environ, reason="run alone with IAR_TRACKERS=1")
 
 SECRET = "sk-0123456789-not-for-a-tracker"
 
