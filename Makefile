@@ -62,11 +62,11 @@ real-data:
 test quick: export OMP_NUM_THREADS ?= 1
 test quick: export PYTHONDONTWRITEBYTECODE =
 test: setup
-	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 # All but what is slow: model families, workers of Ray, the browser, notebooks, long commands (SLOW in tests/conftest.py).
 quick: setup
-	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not slow" $(ARGS)
 
 integrations: export OMP_NUM_THREADS ?= 1
 integrations: setup

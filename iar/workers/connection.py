@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from iar.errors import UserError
@@ -34,12 +37,13 @@ def connect(address: str | None = None, cpus: int | None = None) -> Any:
         return ray
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if address is None:
-            # "local", or a RAY_ADDRESS in the environment would win.
-            ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
-        else:
-            _knock(address)
-            ray.init(address, **quiet)
+        with _own_end():
+            if address is None:
+                # "local", or a RAY_ADDRESS in the environment would win.
+                ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
+            else:
+                _knock(address)
+                ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).partition(". ")[0].splitlines()[0] if str(error) else type(error).__name__
         if address is None:
@@ -49,6 +53,17 @@ def connect(address: str | None = None, cpus: int | None = None) -> Any:
             "RAY_AUTH_MODE=token if it wants a token, or leave executor.address=null)"
         ) from error
     return ray
+
+
+@contextlib.contextmanager
+def _own_end() -> Iterator[None]:
+    """SIGTERM goes on ending this process as before; Ray would set a handler that leaves without a word."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str) -> None:

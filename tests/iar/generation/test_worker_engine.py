@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from benchmark.sample import Sample
+from benchmark.stopping import Terminated, stopping
 from iar.errors import UserError
 from iar.generation import Engine, Generation
 from iar.generation.worker_engine import RayEngine, shards
@@ -77,6 +79,13 @@ def pool(tiny_folder: Path, vectors: dict[str, VectorSet]) -> Iterator[Pool]:
     found = Pool(make, workers=2)
     yield found
     found.close()
+
+
+def test_sigterm_still_ends_a_command_as_ctrl_c_does():
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with pytest.raises(Terminated), stopping():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
 
 
 def table(generations: list[Generation]) -> dict[tuple[str, str], Generation]:

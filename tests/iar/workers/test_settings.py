@@ -58,7 +58,7 @@ def test_a_sweep_by_workers_is_that_of_one_process(small, command, shared, monke
     settings = [*without(small, "vectors"), f"vectors={shared}", *SWEEP]
     done = command("sweep", *settings, *RAY, f"run={shared / 'ray'}")
     assert done.code == 0, done.err
-    assert done.out.split()[0] == str(shared / "ray/scores.csv") and len(done.out.split()) == 6
+    assert done.out.split()[0] == str(shared / "ray/scores.csv") and len(done.out.split()) == 7
     shown = " ".join(done.err.split())
     assert f"no vectors multi_response-mms-mean in {shared}: extracting them first" in shown
     done = command("sweep", *settings, f"run={shared / 'one'}")  # with the vectors that the workers made
