@@ -84,6 +84,8 @@ $(HARNESSES)/.ready: $(READY) tests/iar/integrations/requirements.txt
 	$(HARNESSES)/bin/python -m pip install --no-deps -r tests/iar/integrations/requirements.txt -e .
 	touch $@
 
+# mypy 2 checks with two processes; an older one does not know the variable.
+lint: export MYPY_NUM_WORKERS ?= 2
 lint: setup
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
