@@ -24,7 +24,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from iar.errors import UserError
-from iar.plots.style import CHANGE, SMALL, STYLE, WIDTH, heading, save
+from iar.plots.style import CHANGE, SMALL, STYLE, WIDTH, heading, lay_out, save
 
 CELL, LOWEST = 0.21, 0.11  # inches, height of a row, and where there are many
 PANEL, REST = 0.3, 0.85  # inches beside the rows: of each panel, of the figure
@@ -81,7 +81,7 @@ def heat_maps(table: pd.DataFrame, stem: Path, title: str = "", across: str = "s
         bar.ax.xaxis.set_minor_locator(NullLocator())
         bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0"))
         heading(figure, title)
-        figure.draw_without_rendering()  # fixes the layout: how wide a cell is
+        lay_out(figure)  # fixes the layout: how wide a cell is
         _part(titles, canvas.get_renderer())
         _thin_ticks(list(grid.flat[: len(panels)]), canvas.get_renderer(), strengths)
         for axes, panel in zip(grid.flat, panels, strict=False):

@@ -20,10 +20,12 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 Line: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1
-Spot: TypeAlias = tuple[Bbox, "Line | None", float]  # a name's box and leader in pixels, and its distance in points
+Spots: TypeAlias = tuple[np.ndarray, np.ndarray]  # boxes and leaders in pixels, (spots, 4); NaN where no leader is
 
 RADII = (4.5, 7, 11, 16, 22, 29, 37, 46, 56, 67, 80, 95, 112, 130)  # points from the marker's middle to the name's box
 ANGLES = tuple(k * math.pi / 8 for k in (0, 8, 4, 12, 2, 6, 14, 10, 1, 7, 15, 9, 3, 5, 13, 11))  # right, left, up, …
+AWAY = np.repeat(np.array(RADII, dtype=float), len(ANGLES))  # of each spot
+TOWARDS = np.array([(math.cos(angle), math.sin(angle)) for _ in RADII for angle in ANGLES])
 LEADER = 8  # a name farther away than this has a line to its point
 MARKER, AROUND = 3.0, 0.8  # half the width of a marker, and room around a name, in points
 OUTSIDE, COVERED, MISLED, CROSSED = 10000.0, 1000.0, 400.0, 40.0  # misled: a leader runs over another point
@@ -50,34 +52,32 @@ def place_names(
         The boxes of the names, in pixels.
     """
     renderer, pixel = canvas.get_renderer(), axes.figure.dpi / 72
-    inside = axes.get_window_extent(renderer)
+    inside = axes.get_window_extent(renderer).extents
     places = axes.transData.transform([(x, y) for _, x, y, _ in names])
-    points = [Bbox.from_extents(x, y, x, y).padded(MARKER * pixel) for x, y in places]
-    fixed = [*boxes, *points]
-    drawn: list[Line] = [tuple(axes.transData.transform([line[:2], line[2:]]).ravel()) for line in lines]
-    spots: list[list[Spot]] = []
+    points = np.hstack([places - MARKER * pixel, places + MARKER * pixel])
+    fixed = np.vstack([*(box.extents for box in boxes), *points])
+    drawn = np.array([axes.transData.transform([line[:2], line[2:]]).ravel() for line in lines]).reshape(-1, 4)
+    spots: list[Spots] = []
     costs: list[np.ndarray] = []  # of what does not move
     for (text, *_), own in zip(names, places, strict=True):
         box = _size(axes, renderer, text, size).padded(AROUND * pixel)
-        own_spots = [_spot(tuple(own), box, radius, angle, pixel) for radius in RADII for angle in ANGLES]
-        spots.append(own_spots)
-        costs.append(np.array([_cost(spot, tuple(own), inside, fixed, drawn) for spot in own_spots]))
+        spots.append(_spots(own, box, pixel))
+        costs.append(_cost(spots[-1], own, inside, fixed, drawn))
     chosen: dict[int, int] = {}
     distances = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
     order = np.argsort(np.sort(distances, axis=1)[:, :4].sum(axis=1), kind="stable")
     for _ in range(ROUNDS):
         before = dict(chosen)
         for index in map(int, order):
-            others = [spots[other][place] for other, place in chosen.items() if other != index]
-            found = costs[index] + [sum(_between(spot, other) for other in others) for spot in spots[index]]
-            chosen[index] = int(found.argmin())
+            others = [[part[place] for part in spots[other]] for other, place in chosen.items() if other != index]
+            chosen[index] = int((costs[index] + _between(spots[index], others)).argmin())
         if chosen == before:
             break
     result = []
     for index, (text, _, _, colour) in enumerate(names):
-        box, leader, _ = spots[index][chosen[index]]
-        _write(axes, text, box, leader, colour, size)
-        result.append(box)
+        extents, leader = (part[chosen[index]] for part in spots[index])
+        result.append(Bbox.from_extents(*extents))
+        _write(axes, text, result[-1], leader, colour, size)
     return result
 
 
@@ -88,9 +88,9 @@ def _size(axes: Axes, renderer: object, text: str, size: float) -> Bbox:
     return box
 
 
-def _write(axes: Axes, text: str, box: Bbox, leader: Line | None, colour: object, size: float) -> Text:
+def _write(axes: Axes, text: str, box: Bbox, leader: np.ndarray, colour: object, size: float) -> Text:
     back = axes.transData.inverted()
-    if leader is not None:
+    if not np.isnan(leader).any():
         ends = back.transform([leader[:2], leader[2:]])
         axes.plot(*ends.T, color=colour, lw=0.5, zorder=4, scalex=False, scaley=False)
     middle = back.transform(((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2))
@@ -102,59 +102,61 @@ def _write(axes: Axes, text: str, box: Bbox, leader: Line | None, colour: object
     return note
 
 
-def _spot(own: tuple[float, ...], size: Bbox, radius: float, angle: float, pixel: float) -> Spot:
-    """The box touches the circle of that radius around the point; the leader ends at its nearest place."""
-    x = own[0] + math.cos(angle) * (radius * pixel + size.width / 2)
-    y = own[1] + math.sin(angle) * (radius * pixel + size.height / 2)
-    box = Bbox.from_bounds(x - size.width / 2, y - size.height / 2, size.width, size.height)
-    if radius <= LEADER:
-        return box, None, radius
-    return box, (own[0], own[1], min(max(own[0], box.x0), box.x1), min(max(own[1], box.y0), box.y1)), radius
+def _spots(own: np.ndarray, size: Bbox, pixel: float) -> Spots:
+    """The boxes touch the circles of the radii around the point; a leader ends at its box's nearest place."""
+    half = np.array([size.width / 2, size.height / 2])
+    low = own + TOWARDS * (AWAY[:, None] * pixel + half) - half
+    high = low + np.array([size.width, size.height])
+    leaders = np.hstack([np.broadcast_to(own, low.shape), np.clip(own, low, high)])
+    leaders[AWAY <= LEADER] = np.nan
+    return np.hstack([low, high]), leaders
 
 
-def _cost(spot: Spot, own: tuple[float, ...], inside: Bbox, boxes: Sequence[Bbox], lines: Sequence[Line]) -> float:
-    """What a spot costs by itself: its distance, and what it covers of what does not move."""
-    box, leader, radius = spot
-    cost = radius
-    if not (inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1):
-        cost += OUTSIDE
-    cost += COVERED * sum(box.overlaps(other) for other in boxes)
-    cost += CROSSED * sum(_hits(line, box) for line in lines)
-    if leader is not None:
-        cost += MISLED * sum(_hits(leader, other) for other in boxes if not other.contains(*own))
-    return cost
+def _cost(spots: Spots, own: np.ndarray, inside: np.ndarray, boxes: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """What each spot costs by itself: its distance, and what it covers of what does not move."""
+    placed, leaders = spots
+    outside = (placed[:, :2] < inside[:2]) | (placed[:, 2:] > inside[2:])
+    others = boxes[((own < boxes[:, :2]) | (own > boxes[:, 2:])).any(1)]
+    return (
+        AWAY
+        + OUTSIDE * outside.any(1)
+        + COVERED * _overlap(placed[:, None], boxes).sum(1)
+        + CROSSED * _hits(lines, placed[:, None]).sum(1)
+        + MISLED * _hits(leaders[:, None], others).sum(1)
+    )
 
 
-def _between(one: Spot, other: Spot) -> float:
-    """What two names at these spots take from each other."""
-    cost = COVERED * one[0].overlaps(other[0])
-    if one[1] is not None:
-        cost += 2 * CROSSED * _hits(one[1], other[0])
-    if other[1] is not None:
-        cost += 2 * CROSSED * _hits(other[1], one[0])
-    if one[1] is not None and other[1] is not None:
-        cost += CROSSED * _cross(one[1], other[1])
-    return float(cost)
+def _between(spots: Spots, others: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """What a name at each spot and the other names, where they are, take from each other."""
+    boxes, leaders = (part[:, None] for part in spots)
+    placed, led = np.array(others).reshape(-1, 2, 4).transpose(1, 0, 2)
+    hit = 2.0 * _hits(leaders, placed) + 2.0 * _hits(led, boxes) + _cross(leaders, led)
+    return np.asarray((COVERED * _overlap(boxes, placed) + CROSSED * hit).sum(1))
 
 
-def _hits(line: Line, box: Bbox) -> bool:
-    """Whether a line runs through a box (Liang & Barsky's clipping)."""
-    x0, y0, x1, y1 = line
-    first, last = 0.0, 1.0
-    for step, low, high in ((x1 - x0, box.x0 - x0, box.x1 - x0), (y1 - y0, box.y0 - y0, box.y1 - y0)):
-        if step == 0:
-            if low > 0 or high < 0:
-                return False
-            continue
-        near, far = sorted((low / step, high / step))
-        first, last = max(first, near), min(last, far)
-    return first <= last
+def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether boxes (…, 4) overlap."""
+    return ((one[..., :2] <= other[..., 2:]) & (other[..., :2] <= one[..., 2:])).all(-1)
 
 
-def _cross(one: Line, other: Line) -> bool:
-    """Whether two lines cross: the ends of each lie on different sides of the other."""
+def _hits(lines: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Whether lines (…, 4) run through boxes (…, 4) (Liang & Barsky's clipping); one of NaN runs through none."""
+    start, step = lines[..., :2], lines[..., 2:] - lines[..., :2]
+    low, high = boxes[..., :2] - start, boxes[..., 2:] - start
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = low / step, high / step
+    beside = (step == 0) & ((low > 0) | (high < 0))
+    first = np.where(step == 0, 0.0, np.minimum(*ends)).max(-1)
+    last = np.where(step == 0, 1.0, np.maximum(*ends)).min(-1)
+    return ~beside.any(-1) & (np.maximum(first, 0.0) <= np.minimum(last, 1.0))
 
-    def side(line: Line, x: float, y: float) -> float:
-        return (line[2] - line[0]) * (y - line[1]) - (line[3] - line[1]) * (x - line[0])
 
-    return side(one, *other[:2]) * side(one, *other[2:]) < 0 and side(other, *one[:2]) * side(other, *one[2:]) < 0
+def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether lines (…, 4) cross: the ends of each lie on different sides of the other; one of NaN crosses none."""
+
+    def side(line: np.ndarray, end: np.ndarray) -> np.ndarray:
+        x, y = end[..., 0] - line[..., 0], end[..., 1] - line[..., 1]
+        return (line[..., 2] - line[..., 0]) * y - (line[..., 3] - line[..., 1]) * x
+
+    apart = side(one, other[..., :2]) * side(one, other[..., 2:]) < 0
+    return apart & (side(other, one[..., :2]) * side(other, one[..., 2:]) < 0)

@@ -112,6 +112,13 @@ def legend_below(figure: Figure, handles: Sequence[Artist], most: int = 4, note:
     return legend
 
 
+def lay_out(figure: Figure) -> None:
+    """Give everything its place, if the figure has a layout engine, without drawing it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
 def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
     """Write the figure as ``stem.png`` (300 dpi) and ``stem.pdf`` without times and versions; the files written.
 
@@ -120,9 +127,8 @@ def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf"))
     """
     metadata = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
     files = []
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once: both files have everything at the same place
+    lay_out(figure)
+    figure.set_layout_engine(None)  # laid out once: both files have everything at the same place
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for suffix in suffixes:

@@ -84,7 +84,16 @@ def test_a_name_keeps_off_error_bars(axes):
     (box,) = place_names(axes, canvas, [("pocket", 50.0, 50.0, "black")], lines=bars)
     for bar in bars:
         ends = axes.transData.transform([bar[:2], bar[2:]]).ravel()
-        assert not names_module._hits(tuple(ends), box)
-    assert names_module._hits((0, 0, 10, 10), Bbox.from_extents(4, 4, 6, 6))
-    assert not names_module._hits((0, 0, 10, 10), Bbox.from_extents(4, 7, 5, 9))
-    assert names_module._cross((0, 0, 10, 10), (0, 10, 10, 0)) and not names_module._cross((0, 0, 4, 4), (0, 10, 10, 0))
+        assert not hits(ends, box.extents)
+    assert hits((0, 0, 10, 10), (4, 4, 6, 6)) and hits((5, 0, 5, 10), (4, 4, 6, 6))
+    assert not hits((0, 0, 10, 10), (4, 7, 5, 9)) and not hits((3, 0, 3, 10), (4, 4, 6, 6))
+    assert not hits((np.nan,) * 4, (4, 4, 6, 6))
+    assert cross((0, 0, 10, 10), (0, 10, 10, 0)) and not cross((0, 0, 4, 4), (0, 10, 10, 0))
+
+
+def hits(line, box):
+    return bool(names_module._hits(np.array(line, dtype=float), np.array(box, dtype=float)))
+
+
+def cross(one, other):
+    return bool(names_module._cross(np.array(one, dtype=float), np.array(other, dtype=float)))
