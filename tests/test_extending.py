@@ -43,7 +43,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def small(tiny_folder: Path) -> list[str]:
-    return [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6", "model.dtype=float32"]
+    return [
+        "model=pocket",
+        f"model.path={tiny_folder}",
+        "model.name=tiny",
+        "model.max_new_tokens=6",
+        "model.dtype=float32",
+    ]
 
 
 def told(start: str) -> list[str]:

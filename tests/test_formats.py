@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Pat
         patch.setattr(layouts, "SIZES", dict.fromkeys(("validation", "test"), layouts.Sizes(3, 4, 4, 8)))
         layouts.write(folder / "data", seed=0, pairs=6)
         patch.chdir(folder)
-        model = [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
+        model = ["model=pocket", f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
         settings = [*model, "data.root=data", "limit=4"]
         for module, more in (
             ("iar.sweep", ["layer=1,2", "strength=1,2", "controls=1", "confirm=each", "run=sweep"]),

@@ -33,6 +33,7 @@ from tests.doc_commands import ROOT, blocks, commands, module_of
 README = ROOT / "README.md"
 COMMANDS = ROOT / "docs/commands.md"
 REAL, DRY, COMPOSED, HELP, MAKE = "real", "dry", "composed", "help", "make"
+OTHER = "model=pocket model.path=DIR/model model.name=pocket-1"
 FOLDER = "data=folder data.root=DIR"
 GRID = "layer=9,14,19,24 strength=1.0,1.5,2.0,2.5"
 SERVER = "endpoint.base_url=http://localhost:8000/v1"
@@ -54,7 +55,7 @@ HOW = {
     "python -m iar.sweep recipe=beyond": COMPOSED,
     "python -m iar.sweep recipe=transfer split=test run=runs/transfer": COMPOSED,
     "python -m iar.stress runs/transfer --by harm": HELP,
-    "python -m iar.sweep recipe=carried split=test model.path=DIR/model model.name=pocket-1 run=runs/carried": COMPOSED,
+    f"python -m iar.sweep recipe=carried split=test {OTHER} run=runs/carried": COMPOSED,
     "python -m iar.recommend RUN_DIR": REAL,
     "python -m iar.watch RUN_DIR": REAL,
     "python -m iar.evaluate method=cot,prompt,fewshot,iar": REAL,

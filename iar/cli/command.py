@@ -266,7 +266,8 @@ def _missing(error: MissingConfigException) -> str:
     if plugin := PLUGINS.get(name):
         return f"{name} needs a plugin of Hydra's: pip install {plugin}"
     group, _, option = name.rpartition("/")
-    return f"unknown {group or 'setting'} {option!r}: {did_you_mean(option, error.options or [])}"
+    said = f"unknown {group or 'setting'} {option!r}: {did_you_mean(option, error.options or [])}"
+    return f"{said}; the saved model in that folder is model.path={option}" if Path(option).is_dir() else said
 
 
 def _unknown_setting(error: Exception, config: str | None) -> str:

@@ -52,6 +52,7 @@ def small(tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> list[str]
 
 def _small(tiny_folder: Path, pocket_data: Path, tiny_vectors: Path) -> list[str]:
     return [
+        "model=pocket",
         f"model.path={tiny_folder}",
         "model.name=tiny",
         "model.max_new_tokens=6",

@@ -37,7 +37,14 @@ def rows(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def settings(tiny_folder, rows):
-    return [f"model.path={tiny_folder}", "model.name=tiny", f"data.root={rows}", "layers=[1,4]", "run=r"]
+    return [
+        "model=pocket",
+        f"model.path={tiny_folder}",
+        "model.name=tiny",
+        f"data.root={rows}",
+        "layers=[1,4]",
+        "run=r",
+    ]
 
 
 def test_all_parts_and_again_the_same_bytes(settings, command, tmp_path, tiny, rows):

@@ -19,7 +19,14 @@ SETTINGS = ["layer=2", "strength=1", "controls=0", "confirm=false", "figures=fal
 VECTORS = "multi_response-mms-mean.safetensors"
 
 
-PLACE = ["model.path=tiny-llava", "model.name=tiny", "model.max_new_tokens=6", "data.root=pocket", "vectors=vectors"]
+PLACE = [
+    "model=pocket",
+    "model.path=tiny-llava",
+    "model.name=tiny",
+    "model.max_new_tokens=6",
+    "data.root=pocket",
+    "vectors=vectors",
+]
 
 
 @pytest.fixture(scope="module")

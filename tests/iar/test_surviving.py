@@ -26,7 +26,7 @@ Sweep = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, tiny_folder, pocket_data, tiny_vectors) -> Iterator[Sweep]:
     """Runs ``python -m iar.sweep`` on the tiny model in a process of its own: sweep("run", lines=7) kills it."""
-    model = [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
+    model = ["model=pocket", f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
     small = [*model, f"data.root={pocket_data}", f"vectors={tiny_vectors}", "limit=4", *GRID]
     warm = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/iar/warm.py")],

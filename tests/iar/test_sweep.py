@@ -25,7 +25,7 @@ CONFIGURATIONS = ["none", "iar-L2-x1.5", "random-L2-x1.5-s1"]
 def finished(tmp_path_factory, tiny_folder, pocket_data) -> Path:
     """A sweep as a user runs it, from an empty folder and without vectors; its run folder is to be read only."""
     folder = tmp_path_factory.mktemp("sweep")
-    model = [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
+    model = ["model=pocket", f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
     arguments = [*model, f"data.root={pocket_data}", "limit=4", "run=run", *SETTINGS]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(

@@ -31,7 +31,14 @@ def data(tmp_path: Path) -> Path:
 def test_it_ends_in_its_tables_and_figures(
     data: Path, tiny_folder: Path, tmp_path: Path, command: Callable[..., Any]
 ) -> None:
-    model = [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6", "vectors=vectors", "level=layer"]
+    model = [
+        "model=pocket",
+        f"model.path={tiny_folder}",
+        "model.name=tiny",
+        "model.max_new_tokens=6",
+        "vectors=vectors",
+        "level=layer",
+    ]
     asked = ["data=folder", f"data.root={data}", "benchmark=[xstest,everyday]", "benchmark.everyday.protocol=text"]
     pairs = ["pairs=requests", f"pairs.path={tmp_path / 'requests.txt'}"]
     few = ["layer=1,2", "strength=1", "controls=2", "confirm=false", "limit=6"]

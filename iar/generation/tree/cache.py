@@ -6,12 +6,18 @@ which is the mask's business, so a column may be padding or a dead branch.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
+
+
+def as_input(model: Any, cache: Cache) -> dict[str, Cache]:
+    """The cache by the name that the model takes it: ``cache`` since transformers 5.24, ``past_key_values`` before."""
+    return {"cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values": cache}
 
 
 class _TreeLayer(DynamicLayer):

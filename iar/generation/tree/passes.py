@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from iar.generation.tree.cache import TreeCache
+from iar.generation.tree.cache import TreeCache, as_input
 from iar.generation.tree.layout import additive
 from iar.generation.tree.stem import last_only
 from iar.models.checkpoint import LoadedModel
@@ -53,7 +53,7 @@ class Passes:
             input_ids=tokens.ids,
             attention_mask=self._masks(tokens),
             position_ids=positions,
-            past_key_values=cache,
+            **as_input(self.model, cache),
             use_cache=True,
             **last_only(self.model, logits),
         )

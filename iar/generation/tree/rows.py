@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
 
 from iar.generation.finite import NotFinite, Watch
+from iar.generation.tree.cache import as_input
 from iar.generation.tree.request import Decoding, Follower, Place, Request
 from iar.generation.tree.wave import Limits
 from iar.models import chat
@@ -158,12 +159,12 @@ def _behind_prompts(loaded: LoadedModel, requests: Sequence[Request], batch: Seq
         heads.append({k: v[:, :-1] if request.along_tokens(k) else v for k, v in request.inputs.items()})
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
     prompts = chat.collate(loaded, heads, side="left")
-    model(**prompts, past_key_values=cache, use_cache=True)
+    model(**prompts, **as_input(model, cache), use_cache=True)
     # As for beams: the one way of copying rows that linear attention's states have too.
     copies: Any = torch.tensor([distinct.index(r) for r, _ in batch], device=loaded.device)
     cache.reorder_cache(copies)
     whole = [{k: v for k, v in requests[r].inputs.items() if requests[r].along_tokens(k)} for r, _ in batch]
-    return {**chat.collate(loaded, whole, side="left"), "past_key_values": cache}
+    return {**chat.collate(loaded, whole, side="left"), **as_input(model, cache)}
 
 
 class _Perturb(LogitsProcessor):

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iar.generation.tree.cache import TreeCache
+from iar.generation.tree.cache import TreeCache, as_input
 from iar.generation.tree.request import Request
 from iar.generation.tree.steer import Steering
 from iar.models import chat
@@ -104,7 +104,7 @@ def grow_stem(
             for index in range(keep_from, len(loaded.decoder)):
                 keep = _Keeper(stem, index)
                 hooks.callback(loaded.decoder.layers[index].register_forward_hook(keep, with_kwargs=True).remove)
-        model(**batch, past_key_values=cache, use_cache=True, **last_only(model))
+        model(**batch, **as_input(model, cache), use_cache=True, **last_only(model))
     position_ids = seen.get("position_ids")
     if position_ids is not None:
         stem.axes = position_ids.shape[0] if position_ids.ndim == 3 else 0

@@ -2,7 +2,8 @@
 
 Hydra composes a command's settings from some twenty YAML files, a quarter of a second each time. Command lines that
 choose the same files and differ in values alone (``layer=9``, not ``model=llava-1.5-7b``) share one composition here:
-the values are set in a copy of it, as Hydra sets them.
+the values are set in a copy of it, as Hydra sets them. What a command line leaves out about a model of the user's own
+is filled in here, where every composition passes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -34,6 +35,7 @@ def _load(
     self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], run_mode: RunMode, *how: bool, **also: bool
 ) -> DictConfig:
     """`ConfigLoaderImpl._load_configuration_impl`, which also says what is wrong and does what is not remembered."""
+    overrides = _own_model(overrides)
     try:
         found = _shared(self, config_name, overrides, run_mode)
     except (HydraException, OmegaConfBaseException):
@@ -71,6 +73,24 @@ def _shared(self: ConfigLoaderImpl, config_name: str | None, overrides: list[str
             task, kv_sep=names.kv_sep, item_sep=names.item_sep, exclude_keys=names.exclude_keys
         )
     return cfg
+
+
+def _own_model(arguments: list[str]) -> list[str]:
+    """``model.path=DIR`` alone is a saved model with its own name and dtype, not the embedded one in another place."""
+    given = {argument.partition("=")[0]: argument for argument in arguments}
+    if "model.path" not in given or given.get("model", "model=folder") != "model=folder":
+        return arguments
+    try:
+        path = OverridesParser.create().parse_override(given["model.path"])
+    except HydraException:  # it is said where all of them are read
+        return arguments
+    if path.is_sweep_override() or not path.value():
+        return arguments
+    own = [] if "model" in given else ["model=folder"]
+    if "model.name" not in given:
+        name = Path(str(path.value())).name.removesuffix(".gguf")
+        own.append(f"model.name={QuotedString(name, Quote.single).with_quotes()}")
+    return [*own, *arguments]
 
 
 def _plain(override: Override, mode: RunMode) -> bool:

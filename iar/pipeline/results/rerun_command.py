@@ -122,7 +122,9 @@ def _option(group: str, settings: Mapping[str, Any], default: str) -> list[str]:
     best = max(_options(group), key=likeness)
     missing = [key for key, value in _raw(group, best).items() if value == "???" and key in settings]
     given = [f"{group}.{key}={quoted(settings[key])}" for key in missing]
-    return [f"{group}={best}", *given] if best != default else given
+    # model.path alone would choose model=folder.
+    moved = group == "model" and settings.get("path") != _raw(group, best).get("path")
+    return [f"{group}={best}", *given] if best != default or moved else given
 
 
 def _raw(group: str, option: str) -> dict[str, Any]:

@@ -64,6 +64,12 @@ def test_settings(small, command, arguments, message):
     refused(command("sweep", *small, *arguments), message)
 
 
+def test_a_folder_given_as_the_name_of_a_model_is_told_its_setting(command, tmp_path):
+    (tmp_path / "my-llava").mkdir()
+    done = command("sweep", "model=my-llava")
+    refused(done, "unknown model 'my-llava': one of: ", "; the saved model in that folder is model.path=my-llava")
+
+
 def test_a_missing_data_folder_says_what_to_download_and_where_to(small, command, tmp_path):
     settings = [a for a in small if not a.startswith("data.")]
     done = command("evaluate", *settings, "data=folder", f"data.root={tmp_path / 'real'}", "benchmark=pope")

@@ -34,7 +34,7 @@ def records(run: Path) -> list[dict]:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory, tiny_folder, pocket_data, tiny_vectors):
     """The grid in one pass: settings, its run folder (to be read only)."""
-    model = [f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
+    model = ["model=pocket", f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
     settings = [*model, f"data.root={pocket_data}", f"vectors={tiny_vectors}", "limit=4", *GRID]
     folder = tmp_path_factory.mktemp("one")
     with pytest.MonkeyPatch.context() as patch:

@@ -96,3 +96,20 @@ def test_few_are_kept(loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch) -> 
     for judge in ("rules", "labels", "chat"):
         loader.load_configuration("judge", [f"judge={judge}"], RUN)
         assert len(composition._made) <= 2
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "dtype"),
+    [
+        (["model.path=models/my llava/"], "my llava", "bfloat16"),
+        (["model.path='it\\'s.gguf'", "model.dtype=float16"], "it's", "float16"),
+        (["model.path=org/name", "model.name=mine"], "mine", "bfloat16"),
+        (["model=folder", "model.path=m"], "m", "bfloat16"),
+        (["model=pocket", "model.path=m"], "pocket", "float32"),
+        (["model=llava-1.5-7b", "model.path=m"], "llava-1.5-7b", "bfloat16"),
+        ([], "pocket", "float32"),
+    ],
+)
+def test_a_path_alone_is_a_model_of_ones_own(given: list[str], name: str, dtype: str, loader: ConfigLoader) -> None:
+    model = loader.load_configuration("sweep", given, RUN).model
+    assert (model.name, model.dtype) == (name, dtype)

@@ -92,7 +92,7 @@ def test_the_settings_of_the_run_come_along(arguments, settings, compose) -> Non
     now = read_back(command, compose).to_dict()
     shared = then.keys() - {*rerun_command._ELSEWHERE, "pairs", *Configuration().to_dict()}
     assert {key: now[key] for key in shared - {"layer"}} == {key: then[key] for key in shared - {"layer"}}
-    assert len(shlex.split(command)) < 15  # what follows from another setting is not said
+    assert len(shlex.split(command)) < 16  # what follows from another setting is not said
 
 
 def test_a_pair_set_of_ones_own_and_a_setting_that_is_gone(settings, compose) -> None:
