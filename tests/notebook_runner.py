@@ -83,6 +83,10 @@ def _printed(outputs: list[Any]) -> Iterator[Any]:
     last = None
     for output in outputs:
         if output.output_type != "stream":
+            if output.output_type == "display_data" and not any(
+                output.data.get(kind) for kind in ("text/plain", "image/png")
+            ):
+                continue  # where a progress bar was
             last = None
         elif output.name == "stderr" or not output.text:
             continue
