@@ -6,7 +6,6 @@ task must be an `iar.cli.tasks.Task`, which takes many jobs; any other Hydra app
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 from hydra.core.config_loader import ConfigLoader
@@ -38,15 +37,12 @@ class GridLauncher(Launcher):
         assert self.config is not None and self.context is not None and self.task is not None
         setup_globals()
         returns = []
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            whole = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(whole):
-                whole.hydra.job.id, whole.hydra.job.num = str(number), number
-            cfg = copy.deepcopy(whole)
+        for overrides in job_overrides:
+            cfg = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            task = OmegaConf.to_container(cfg.hydra.overrides.task)
             with read_write(cfg), open_dict(cfg):
                 del cfg["hydra"]
-            done = JobReturn(OmegaConf.to_container(whole.hydra.overrides.task), cfg, whole)  # type: ignore[arg-type]
-            returns.append(done)
+            returns.append(JobReturn(task, cfg))  # type: ignore[arg-type]
         HydraConfig.instance().set_config(self.config)
         values = self.task.together([done.cfg for done in returns])  # type: ignore[attr-defined]
         for done, value in zip(returns, values, strict=True):

@@ -51,7 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Pat
         model = ["model=pocket", f"model.path={tiny_folder}", "model.name=tiny", "model.max_new_tokens=6"]
         settings = [*model, "data.root=data", "limit=4"]
         for module, more in (
-            ("iar.sweep", ["layer=1,2", "strength=1,2", "controls=1", "confirm=each", "run=sweep"]),
+            ("iar.sweep", ["layer=1,2", "strength=1,2", "controls=0", "confirm=each", "run=sweep"]),
             ("iar.evaluate", ["layer=2", "run=evaluate"]),
         ):
             done = run(module, [*settings, *more])

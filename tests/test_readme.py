@@ -90,10 +90,10 @@ HOW = {
     "python -m iar.models.pocket.train --out runs/pocket --seed 0": HELP,
     "python -m iar.models.pocket.card": HELP,
 }
-_RUN = ["model.max_new_tokens=8", "limit=2"]
+_RUN = ["model.max_new_tokens=4", "limit=2"]
 SMALL = {
-    "iar.analyze": ["parts=[separability,norms]"],
-    "iar.collect": ["pairs.samples=2"],
+    "iar.analyze": ["parts=[separability]"],
+    "iar.collect": ["pairs.samples=1"],
     "iar.sweep": [*_RUN, "controls=1", "confirm=false", "figures=false"],
     "iar.evaluate": [*_RUN, "model.reasoning_tokens=4"],
     "benchmark.pocket": ["--pairs", "4"],

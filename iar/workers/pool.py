@@ -6,6 +6,7 @@ what it was doing: another one is started in its place, and the task is given ag
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import socket
@@ -47,8 +48,13 @@ class _Actor:
         self.make, self.folder, self.environment, self.threads = make, folder, environment, threads
         self.held: Any = None
 
-    def start(self) -> int | _Refused:
-        """Makes what it holds; its process id."""
+    def start(self, make: Callable[[], Any] | None = None) -> int | _Refused:
+        """Makes what it holds, or other things from now on; its process id."""
+        if make is not None:
+            self.make, self.held = make, None
+            gc.collect()
+            if "torch" in sys.modules:
+                sys.modules["torch"].cuda.empty_cache()
         os.environ.update(self.environment)
         try:
             os.chdir(self.folder)  # relative paths of the settings mean the same everywhere
@@ -136,6 +142,12 @@ class Pool:
         self.workers = [self._new() for _ in range(self.size)]
         # Without it the workers of a pool that an error holds on to would keep their GPUs.
         self.close = weakref.finalize(self, _kill, ray, self.workers)
+
+    def change(self, make: Callable[[], Any]) -> None:
+        """What the workers hold from now on: their processes stay, which have imported most of what it takes."""
+        self._arguments = make, *self._arguments[1:]
+        for worker in self.workers:
+            worker.starting = worker.actor.start.remote(make)
 
     def first(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What ``function(held, *arguments)`` returns in some worker.

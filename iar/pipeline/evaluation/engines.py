@@ -65,8 +65,11 @@ def _on_workers(plan: Plan, configurations: Sequence[Configuration], compose: Co
     from iar.pipeline.extraction import on_workers
 
     settings = plan.cfg.executor.pool()
-    on_workers.ensure(plan.cfg, configurations, plan.pairs, settings)
-    pool = settings.start(partial(_engine, _local(plan), tuple(configurations)), plan.cfg.model.device)
+    make = partial(_engine, _local(plan), tuple(configurations))
+    if pool := on_workers.ensure(plan.cfg, configurations, plan.pairs, settings):
+        pool.change(make)
+    else:
+        pool = settings.start(make, plan.cfg.model.device)
     engine = RayEngine(pool, compose, settings.shard)
     engine.describe()  # an error in loading the model comes before the run folder is made
     return engine

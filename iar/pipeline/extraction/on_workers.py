@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 
 def ensure(
     cfg: Settings, configurations: Sequence[Configuration], pair_sets: Mapping[str, Settings], settings: Workers
-) -> None:
+) -> Pool | None:
     """Makes the vectors and gates that the configurations need and that are not there yet; who loads them checks the
     others.
+
+    Returns:
+        The workers that made them, which hold the model; None where nothing was missing.
 
     Raises:
         UserError: As `extract`.
@@ -50,7 +53,7 @@ def ensure(
     conditional = {c.source: c for c in configurations if c.conditional}
     bare = {name: _bare(cfg, [c for c in conditional.values() if c.pairs == name]) for name in pair_sets}
     if not any((*missing.values(), *bare.values())):
-        return
+        return None
     with _workers(cfg, settings) as pool:
         for name, sources in missing.items():
             if sources:
@@ -60,6 +63,7 @@ def ensure(
             if bare[name]:
                 console.print(f"no gates in {', '.join(bare[name])} of {cfg.vectors}: making them first")
                 _add_gates(pool, pair_sets[name], bare[name])
+        return pool
 
 
 def _bare(cfg: Settings, conditional: Sequence[Configuration]) -> dict[str, VectorSet]:
@@ -82,17 +86,21 @@ def extract(cfg: Settings, wanted: Sequence[Configuration], settings: Workers) -
         gate_prompts.read(cfg)
     with _workers(cfg, settings) as pool:
         found = _extract(pool, cfg, wanted, settings.shard)
-        return _add_gates(pool, cfg, found) if cfg.gates else found
+        if cfg.gates:
+            found = _add_gates(pool, cfg, found)
+    pool.close()
+    return found
 
 
 @contextmanager
 def _workers(cfg: Settings, settings: Workers) -> Iterator[Pool]:
-    """Workers that hold the model, until the vectors are made: what answers next needs the room."""
+    """Workers that hold the model; closed where an error ends their work."""
     pool = settings.start(bound(_load, cfg.model), cfg.model.device)
     try:
         yield pool
-    finally:
+    except BaseException:
         pool.close()
+        raise
 
 
 def _load(settings: Model) -> LoadedModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from functools import partial
 from itertools import pairwise
@@ -72,18 +71,13 @@ def test_jobs_by_themselves_make_the_same_run(one, command, tmp_path):
     assert len(records(run)) == 3 * 8 + 8
 
 
-def test_submitit_on_this_machine_makes_the_same_run(one, tmp_path):
+def test_submitit_on_this_machine_makes_the_same_run(one, command, tmp_path, monkeypatch):
     """Each job a process of its own that submitit starts; its Slurm executor differs in who starts it."""
     settings, whole = one
-    done = subprocess.run(
-        [sys.executable, "-m", "iar.sweep", *settings, "hydra/launcher=submitit_local", "run=run"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    done = command("sweep", *settings, "hydra/launcher=submitit_local", "run=run")
+    assert done.code == 0, done.err
     for name in TABLES:
         assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
     assert len(list((tmp_path / "run/jobs").iterdir())) == 2
@@ -130,8 +124,8 @@ def test_optuna_chooses_by_safety_and_helpfulness(monkeypatch, tmp_path):
         (tmp_path / "run").mkdir(exist_ok=True)
         return Done(tmp_path / "run", [objective(*point) for point in calls[-1]])
 
-    run(monkeypatch, command, "recipe=optuna", "hydra.sweeper.n_trials=12")
-    assert [len(call) for call in calls] == [4, 8, 12]  # each pass with all points before: one run
+    run(monkeypatch, command, "recipe=optuna", "hydra.sweeper.n_trials=8")
+    assert [len(call) for call in calls] == [4, 8]  # each pass with all points before: one run
     assert all(later[: len(call)] == call for call, later in pairwise(calls))
     assert {layer for layer, _ in calls[-1]} <= {9, 14, 19, 24}
     assert all(0.5 <= strength <= 3 and (4 * strength).is_integer() for _, strength in calls[-1])
@@ -143,7 +137,7 @@ def test_optuna_chooses_by_safety_and_helpfulness(monkeypatch, tmp_path):
     assert all(tuple(p["values"]) == objective(p.params.layer, p.params.strength) for p in found)
     first = calls[-1]
     calls.clear()
-    run(monkeypatch, command, "recipe=optuna", "hydra.sweeper.n_trials=12")
+    run(monkeypatch, command, "recipe=optuna", "hydra.sweeper.n_trials=8")
     assert calls[-1] == first  # so the same command goes on by what is recorded
 
 

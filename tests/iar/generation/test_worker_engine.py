@@ -184,13 +184,13 @@ def test_a_sample_that_kills_its_workers_is_given_up():
 
         return Lengths()
 
-    pool = Pool(make, workers=1, attempts=3)
+    pool = Pool(make, workers=1, attempts=2)
     found = table(list(RayEngine(pool, shard=2).run(samples, CONFIGURATIONS[:1], NEW)))
-    assert pool.lost == 3 and len(found) == 5
+    assert pool.lost == 2 and len(found) == 5
     for name in ("deadly", "beside"):
         given_up = found[name, "none"]
         cause = "its process ended (killed, out of memory, or crashed)"
-        assert given_up.error == f"3 workers of Ray were lost at its shard: {cause}"
+        assert given_up.error == f"2 workers of Ray were lost at its shard: {cause}"
         assert (given_up.answer, given_up.tokens, given_up.key) == ("", 0, "")
     assert [(found[name, "none"].answer, found[name, "none"].error) for name in "abc"] == [("1", None)] * 3
     pool.close()
@@ -211,16 +211,25 @@ def test_workers_that_die_while_loading_end_it(capsys):
     pool.close()
 
 
-def test_what_the_user_can_put_right_is_said_once(tmp_path, capsys):
-    def make() -> Engine:
-        from iar.models import load
+def test_what_the_user_can_put_right_is_said_once_and_the_process_may_hold_another_thing(capsys):
+    def make() -> None:
+        from iar.errors import UserError
 
-        return load(tmp_path)  # type: ignore[return-value]
+        raise UserError("no such model: name another")
+
+    def process(held: object) -> tuple[object, int]:
+        import os
+
+        return held, os.getpid()
 
     pool = Pool(make, workers=1)
-    with pytest.raises(UserError, match=rf"^no config\.json in {tmp_path}: model\.path=DIR must name a saved model"):
+    with pytest.raises(UserError, match=r"^no such model: name another$"):
         RayEngine(pool).describe()
     assert capsys.readouterr().err == "" and pool.lost == 0
+    pool.change(lambda: "one")
+    one, before = pool.first(process)
+    pool.change(lambda: "other")
+    assert (one, pool.first(process), pool.lost) == ("one", ("other", before), 0)
     pool.close()
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,31 @@ def test_a_sweep_by_workers_is_that_of_one_process(small, command, shared, monke
     assert len(set(lines(shared / "ray"))) == 3 * 3 * 4  # configurations, benchmarks, samples
 
 
-def test_vectors_do_not_depend_on_the_number_of_workers(small, command, shared, tmp_path, tiny_vectors, monkeypatch):
+def test_a_worker_makes_the_gates_that_a_method_needs_into_the_file_that_is_there(
+    small, command, shared, tiny_vectors, monkeypatch
+):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
-    settings = [*without(small, "vectors", "limit"), f"vectors={tmp_path}"]
+    there = shared / "there"
+    there.mkdir()
+    shutil.copy(tiny_vectors / VECTORS, there)
+    settings = [*without(small, "vectors", "limit"), *RAY, "executor.workers=1", "limit=2", "benchmark=[vscbench]"]
+    done = command("evaluate", *settings, "method=gated", "layer=2", f"vectors={there}", f"run={shared / 'gated'}")
+    assert done.code == 0, done.err
+    assert "no gates in multi_response-mms-mean of" in done.err and "no vectors" not in done.err
+    found, bare = vectors.read(there / VECTORS), vectors.read(tiny_vectors / VECTORS)
+    assert vectors.digest(found) == vectors.digest(bare) and found.gates is not None
+
+
+def test_vectors_do_not_depend_on_the_number_of_workers_and_get_gates_where_asked(
+    small, command, shared, tmp_path, tiny_vectors, monkeypatch
+):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    settings = [*without(small, "vectors", "limit"), f"vectors={tmp_path}", "gates=true"]
     done = command("extract", *settings, *RAY, "executor.workers=1", "tokens=mean,last")
     assert done.code == 0, done.err
     assert done.out.split() == [
         str(tmp_path / f"multi_response-mms-{tokens}.safetensors") for tokens in ("mean", "last")
     ]
-    assert (tmp_path / VECTORS).read_bytes() == (shared / VECTORS).read_bytes()  # of two workers, in the sweep above
     for name in (VECTORS, VECTORS.replace("mean", "last")):
         found, one = vectors.read(tmp_path / name), vectors.read(tiny_vectors / name)
         assert {k: v for k, v in found.header.items() if k != "created"} == {
@@ -87,34 +104,16 @@ def test_vectors_do_not_depend_on_the_number_of_workers(small, command, shared, 
         for ours, theirs in pairs:
             assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
         assert torch.equal(found.accuracy, one.accuracy)
-
-
-def test_a_worker_makes_the_gates(small, command, tmp_path, tiny_vectors, monkeypatch):
-    """When a method needs them, into the file that is there; and with the vectors where extraction is asked to."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
-    shutil.copy(tiny_vectors / VECTORS, tmp_path / VECTORS)
-    settings = [*without(small, "vectors", "limit"), *RAY, "executor.workers=1"]
-    asked = [
-        "limit=2",
-        "benchmark=[vscbench]",
-        "method=gated",
-        "layer=2",
-        f"vectors={tmp_path}",
-        f"run={tmp_path / 'r'}",
-    ]
-    done = command("evaluate", *settings, *asked)
-    assert done.code == 0, done.err
-    assert "no gates in multi_response-mms-mean of" in done.err and "no vectors" not in done.err
-    found, bare = vectors.read(tmp_path / VECTORS), vectors.read(tiny_vectors / VECTORS)
-    assert vectors.digest(found) == vectors.digest(bare) and found.gates is not None
-    done = command("extract", *settings, "gates=true", f"vectors={tmp_path / 'new'}")
-    assert done.code == 0, done.err
-    new = vectors.read(tmp_path / "new" / VECTORS).gates
-    assert new is not None and torch.equal(new.weight, found.gates.weight)
+    found = vectors.read(tmp_path / VECTORS)
+    vectors.write(tmp_path / "bare.safetensors", replace(found, gates=None))
+    # Of two workers, in the sweep above.
+    assert (tmp_path / "bare.safetensors").read_bytes() == (shared / VECTORS).read_bytes()
+    gates, needed = found.gates, vectors.read(shared / "there" / VECTORS).gates
+    assert gates is not None and torch.equal(gates.weight, needed.weight)
     report = {
-        name for name in new.header if name.startswith("gate_contrast")
+        name for name in gates.header if name.startswith("gate_contrast")
     }  # of an extraction that is asked for gates
-    assert report and {k: v for k, v in new.header.items() if k not in report} == found.gates.header
+    assert report and {k: v for k, v in gates.header.items() if k not in report} == needed.header
 
 
 def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small, command, tmp_path):
