@@ -65,7 +65,7 @@ SLOW = tuple(
         "iar/pipeline/results/test_figures.py::test_every", "iar/pipeline/results/test_figures.py::test_without",
         "iar/records/test_log.py::test_several_processes", "iar/terminal/test_log_file.py::test_a_run_has",
         "iar/test_help.py::test_three_examples", "iar/vectors/test_estimation.py::test_copies",
-        "iar/vectors/test_estimation.py::test_memory", "iar/vectors/test_file.py::test_bytes_are_the_same_in_another",
+        "iar/vectors/test_estimation.py::test_memory",
         "iar/vectors/test_gate_fit.py::test_probabilities", "test_docs.py::test_commands_exist",
     )
 )  # fmt: skip
