@@ -155,11 +155,11 @@ def test_first_logits_of_a_mixed_batch(
     settings = {"max_new_tokens": 1, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
 
     @cache
-    def encoded(samples: tuple[Sample, ...]) -> Any:
-        return chat.encode(loaded, [s.prompt for s in samples], [opened(s.images) for s in samples])[0]
+    def encoded(places: tuple[int, ...]) -> Any:
+        return chat.encode(loaded, [asked[k].prompt for k in places], [opened(asked[k].images) for k in places])[0]
 
     def logits(chosen: list[int]) -> Tensor:
-        batch = encoded(tuple(rows[i][0] for i in chosen))
+        batch = encoded(tuple(i // len(CONFIGURATIONS) for i in chosen))
         with (
             torch.no_grad(),
             steering(loaded.decoder, [added[i] for i in chosen], [rows[i][1].positions for i in chosen]),

@@ -18,7 +18,7 @@ from benchmark.sample import Sample
 from iar.models import LoadedModel, chat
 from iar.revision import revise
 from iar.vectors.vector_set import VectorSet
-from tests.iar.serve.conftest import LAYER, TOKENS, Asked, shown
+from tests.iar.serve.conftest import LAYER, Asked, shown
 
 NEW = 4
 SETTINGS: dict[str, dict[str, Any]] = {

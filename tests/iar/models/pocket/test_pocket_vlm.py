@@ -46,7 +46,7 @@ def data(tmp_path_factory) -> Path:
 def scores(pocket, data, tmp_path_factory) -> pd.DataFrame:
     """The baseline and two strengths on VSCBench; the baseline alone on the others."""
     examples = pairs.read({"strategy": "multi_response", "path": data / "train/pairs.jsonl"})
-    engine = Engine(pocket, {STEERED.source: vectors.estimate(pocket, examples)}, batch_size=128)
+    engine = Engine(pocket, {STEERED.source: vectors.estimate(pocket, examples, heads=False)}, batch_size=128)
     tables = []
     for module, configurations in ((vscbench, [NONE, STEERED, BROKEN]), (pope, [NONE]), (scienceqa, [NONE])):
         protocol = module.PROTOCOLS[0]
@@ -54,7 +54,7 @@ def scores(pocket, data, tmp_path_factory) -> pd.DataFrame:
         asked = {name: module.load(data / "test" / name, "test")}
         run = Run.open(tmp_path_factory.mktemp(name) / "run", {"benchmark": name})
         with run.log("generations") as log:
-            for answer in engine.run(asked[name].samples, configurations, min(48, protocol.max_new_tokens)):
+            for answer in engine.run(asked[name].samples, configurations, min(24, protocol.max_new_tokens)):
                 place = {"benchmark": name, "sample": answer.sample.id, "configuration": answer.configuration.name}
                 record = {"answer": answer.answer, "tokens": answer.tokens, "error": answer.error, "key": answer.key}
                 log.append(place | record)
@@ -108,7 +108,7 @@ def test_answers_figstep_renderings_of_real_vscbench_rows(pocket, test_data, tmp
         asked.append(
             Sample(row.id, "vscbench", "figstep", vscbench.FIGSTEP_PROMPT, (path,), row.reference, row.cluster)
         )
-    answers = list(Engine(pocket, {}).run(asked, [NONE], 48))
+    answers = list(Engine(pocket, {}).run(asked, [NONE], 24))
     assert len(answers) == 4
     for answer in answers:
         assert answer.error is None and answer.tokens > 2
