@@ -58,6 +58,7 @@ class _Index:
 
     ids: dict[str, Sample] = field(default_factory=dict)
     texts: dict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    both: dict[tuple[str, str], list[Sample]] = field(default_factory=lambda: defaultdict(list))  # text, end of the id
     bare: dict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
     llava: bool = False
 
@@ -69,9 +70,11 @@ class _Index:
         index = cls(llava=file.format == "llava" and bool(numbers) and alone)
         for sample in samples:
             index.ids[sample.id] = sample
-            index.bare[sample.id.rpartition("/")[2]].append(sample)
+            end = sample.id.rpartition("/")[2]
+            index.bare[end].append(sample)
             for text in {_plain(sample.prompt), _plain(sample.query)} - {""}:
                 index.texts[text].append(sample)
+                index.both[text, end].append(sample)
         return index
 
     def named(self, answer: Answer) -> Sample | None:
@@ -213,9 +216,8 @@ def _contradiction(sample: Sample, answer: Answer) -> str:
 
 def _candidates(index: _Index, answer: Answer) -> list[Sample]:
     """The samples with the answer's text that nothing else in the file contradicts."""
-    chosen = index.texts.get(_plain(answer.question), [])
-    if answer.id:
-        chosen = [s for s in chosen if s.id.rpartition("/")[2] == answer.id]
+    text = _plain(answer.question)
+    chosen = index.both.get((text, answer.id), []) if answer.id else index.texts.get(text, [])
     if any(s.category == answer.category for s in chosen):
         chosen = [s for s in chosen if s.category == answer.category]
     return [s for s in chosen if not _contradiction(s, answer)]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,18 @@ def read(root: Path, split: str = "test") -> tuple[Sample, ...]:
     Raises:
         DataError: as `load`, but for the images.
     """
-    files = zip(SPLITS, FILES, strict=True)
-    return tuple(_sample(root, name, row) for name, file in files for row in _rows(root / file))
+    named = zip(SPLITS, FILES, strict=True)
+    found = cache(partial(files.image, root, IMAGE_FOLDERS))  # many questions show one image
+    return tuple(_sample(found, name, row) for name, file in named for row in _rows(root / file))
 
 
-def _sample(root: Path, split: str, row: dict[str, Any]) -> Sample:
+def _sample(image: Callable[[str], Path], split: str, row: dict[str, Any]) -> Sample:
     return Sample(
         id=f"{split}/{row['question_id']}",
         benchmark="pope",
         category=split,
         prompt=row["text"] + SUFFIX,
-        images=(files.image(root, IMAGE_FOLDERS, row["image"]),),
+        images=(image(row["image"]),),
         reference=row["label"],
         cluster=row["image"],
         query=row["text"],
