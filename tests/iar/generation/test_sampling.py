@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -33,6 +35,14 @@ def test_frequencies_are_the_softmax(temperature: float, step: int) -> None:
     found = torch.tensor([counts[i] for i in range(6)], dtype=torch.float64)
     assert chisquare(found.numpy(), (wanted[:6].double() / wanted[:6].double().sum() * DRAWS).numpy()).pvalue > 1e-3
     assert (found / DRAWS - wanted[:6]).abs().max() < 0.011
+
+
+def test_the_noise_is_philoxs_keyed_by_seed_step_and_row() -> None:
+    digest = hashlib.sha256(b"3/0/row 1").digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
+    expected = LOGITS[:6] + torch.from_numpy(-np.log(generator.standard_exponential(7))).float()[:6]
+    found = GumbelSampling(Sampling(seed=3), ["row 0", "row 1"])(torch.zeros(2, 5), LOGITS.expand(2, -1))
+    assert torch.equal(found[1, :6], expected)
 
 
 def test_steps_and_seeds_and_keys_draw_independently() -> None:

@@ -72,7 +72,8 @@ def test_sharing_is_exact(
     assert len(asked) == (
         2 if name in ("llama", "qwen2", "gemma2", "gpt2", "opt", "deepseek_v3", "qwen3_5_text") else 5
     )
-    assert exact(loaded, asked, GROW[sharing.mode], plain, 11) < 1e-4
+    few = asked if len(asked) == 2 else [*asked[:2], asked[-1]]  # two questions on an image; the check asked them all
+    assert exact(loaded, few, GROW[sharing.mode], plain, 11) < 1e-4
 
 
 @pytest.mark.parametrize("name", ["mistral3", "fuyu"])

@@ -149,8 +149,8 @@ def distinct(calls: list[dict]) -> set[str]:
 
 def test_with_faults_every_question_ends_answered_or_with_its_reason(chat_server, settings, command, tmp_path):
     """And the same command again sends nothing but what failed, however often it is given."""
-    server = chat_server(lambda messages: "Yes, it is.", faults=0.3, hang=3.0, key=KEY)
-    asks = settings(server, attempts=2)
+    server = chat_server(lambda messages: "Yes, it is.", faults=0.3, hang=1.0, key=KEY)
+    asks = settings(server, attempts=2, timeout=0.5)
     first = command("evaluate", *asks)
     assert first.code == 0, first.err
     found = generations(tmp_path / "r")

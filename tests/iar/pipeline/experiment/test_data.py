@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 
@@ -74,6 +75,7 @@ def test_shared_data_are_parted_by_cluster_and_so_is_what_cannot_be_asked(compos
 
 def test_prepare_writes_pocket_data_once_and_again_for_another_seed(compose, tmp_path, monkeypatch):
     monkeypatch.setattr(layouts, "SIZES", {"test": layouts.Sizes(3, 2, 1, 2)})
+    monkeypatch.setattr(layouts, "write", partial(layouts.write, pairs=6))
     cfg = compose("sweep", f"data.root={tmp_path / 'p'}", "seed=5")
     data.prepare(cfg.data)
     assert layouts.complete(tmp_path / "p", 0)  # the seed of random directions writes no other data
