@@ -90,12 +90,12 @@ HOW = {
     "python -m iar.models.pocket.train --out runs/pocket --seed 0": HELP,
     "python -m iar.models.pocket.card": HELP,
 }
-_RUN = ["model.max_new_tokens=4", "limit=2"]
+_RUN = ["model.max_new_tokens=2", "limit=2"]
 SMALL = {
     "iar.analyze": ["parts=[separability]"],
     "iar.collect": ["pairs.samples=1"],
     "iar.sweep": [*_RUN, "controls=1", "confirm=false", "figures=false"],
-    "iar.evaluate": [*_RUN, "model.reasoning_tokens=4"],
+    "iar.evaluate": [*_RUN, "model.reasoning_tokens=2"],
     "benchmark.pocket": ["--pairs", "4"],
     "iar.watch": ["--once"],
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 from hydra.core.utils import JobRuntime
@@ -112,4 +113,12 @@ def _stamps(path: Sequence[tuple[str, str]]) -> list[tuple[str, int, int]]:
     return [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
 
+def _beside(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
+    """`CachingConfigRepository.__init__`, which copies all that is stored, for every group that ``--help`` lists: but
+    it gets sources of its own afterwards, and changes none."""
+    self.delegate = copy.copy(delegate)
+    self.cache = {}
+
+
 ConfigLoaderImpl._load_configuration_impl = _load  # type: ignore[method-assign]
+CachingConfigRepository.__init__ = _beside  # type: ignore[method-assign]
