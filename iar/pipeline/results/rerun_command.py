@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,14 @@ def _option(group: str, settings: Mapping[str, Any], default: str) -> list[str]:
 
 def _raw(group: str, option: str) -> dict[str, Any]:
     """What the file of an option itself says, interpolations unresolved."""
-    content = OmegaConf.to_container(OmegaConf.load(shipped("conf") / group / f"{option}.yaml"))
+    file = shipped("conf") / group / f"{option}.yaml"
+    return _content(file, file.stat().st_mtime_ns)
+
+
+@cache
+def _content(file: Path, written: int) -> dict[str, Any]:
+    """A file as of that time; a command asks for each of some twenty often."""
+    content = OmegaConf.to_container(OmegaConf.load(file))
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items() if key != "defaults"}
 

@@ -6,7 +6,6 @@ iar; without a package index these tests are skipped.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from iar.models import LoadedModel, load
 from iar.revision import revise
 from iar.vectors import VectorSet
+from tests.iar.revision.run_peers import run_peers
 
 PACKAGES = ("steering-vectors==0.12.2", "repeng==0.4.0", "gguf==0.19.0")  # the versions whose faults are named below
 LAYER = 2
@@ -51,20 +51,18 @@ def found(
     features: dict[str, torch.Tensor],
     vectors: VectorSet,
 ) -> dict[str, Any]:
-    """What the peers answer, by name."""
-    folder = tmp_path_factory.mktemp("inputs")
-    (folder / "model").symlink_to(tiny_folder)
-    save_tiny_llava(folder / "deep", text_layers=2, vision_layers=4)
-    extra = {"vector": 2 * vectors.vectors[LAYER], "layer": torch.tensor(LAYER)}
-    save_file(
-        {name: value.contiguous() for name, value in (dict(features) | extra).items()}, folder / "inputs.safetensors"
-    )
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("run_peers.py")), str(folder)],
-        capture_output=True, text=True, timeout=600, env=os.environ | {"PYTHONPATH": str(peers_folder)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    """What the peers answer, by name. They are on the path, and loaded, meanwhile only."""
+    deep = save_tiny_llava(tmp_path_factory.mktemp("inputs") / "deep", text_layers=2, vision_layers=4)
+    before = {*sys.modules}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(peers_folder)
+        # repeng 0.4.0 names it while it is imported; NumPy 2 has it no longer.
+        patch.setattr(numpy, "float_", numpy.float64, raising=False)
+        found = run_peers(tiny_folder, deep, features, 2 * vectors.vectors[LAYER], LAYER)
+    for name in {*sys.modules} - before:
+        if str(peers_folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+    return dict(found)
 
 
 @pytest.fixture(scope="module")

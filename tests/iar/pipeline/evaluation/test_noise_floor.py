@@ -24,6 +24,7 @@ from iar.prompting.composer import Composer
 from iar.records import Run
 from iar.revision.configuration import Configuration
 
+NEW = 6
 NONE, PROMPT = Configuration(), Configuration("prompt", reminder="brief")
 FLOOR = NoiseFloor(
     *("bfloat16", "none", 8, 100, 0.22, 0.26, 0.3),
@@ -36,12 +37,12 @@ FLOOR = NoiseFloor(
 
 @pytest.fixture(scope="module")
 def cfg(pocket_data: Path) -> Callable[..., Any]:
-    common = [f"data.root={pocket_data}", "benchmark=[vscbench,pope]", "model.max_new_tokens=6", "batch_size=5"]
+    common = [f"data.root={pocket_data}", "benchmark=[vscbench,pope]", f"model.max_new_tokens={NEW}", "batch_size=5"]
     return lambda *overrides: settings.read(settings.Scoring, settings.compose("evaluate", [*common, *overrides]))
 
 
-def scored(cfg: Any, folder: Path, dtype: str) -> tuple[Run, Engine, dict[str, Any], FinishedRun]:
-    engine = Engine(load(WEIGHTS, dtype=dtype), {}, batch_size=5, compose=Composer())
+def scored(cfg: Any, folder: Path, weights: Path, dtype: str) -> tuple[Run, Engine, dict[str, Any], FinishedRun]:
+    engine = Engine(load(weights, dtype=dtype), {}, batch_size=5, compose=Composer())
     asked = data.load(cfg, ["vscbench", "pope"])
     run = Run.open(folder, score.definition(cfg, ["vscbench", "pope"], engine))
     return run, engine, asked, score.score(run, engine, cfg, asked, [NONE, PROMPT])
@@ -56,7 +57,7 @@ def test_a_run_in_16_bits_measures_it_once(
 ) -> None:
     monkeypatch.setattr(noise_floor, "SAMPLE", 8)
     settings = cfg("limit=10")
-    run, engine, asked, done = scored(settings, tmp_path / "run", "bfloat16")
+    run, engine, asked, done = scored(settings, tmp_path / "run", WEIGHTS, "bfloat16")
     assert "questions are asked twice more: noise floor" in capsys.readouterr().err
     found = read(run.path)
     assert found is not None
@@ -67,7 +68,7 @@ def test_a_run_in_16_bits_measures_it_once(
     recorded = {(r["sample"], r["configuration"]): r["answer"] for r in run.log("generations").read()}
     ways: list[tuple[str, str, str]] = []
     for samples in chosen.values():
-        one, many = (answers(engine.plainly(size), samples, 6) for size in (1, 5))
+        one, many = (answers(engine.plainly(size), samples, NEW) for size in (1, 5))
         ways += [(one[s.id], many[s.id], recorded[s.id, "none"]) for s in samples]
     shares = [sum(a != b for a, b in pairs) / len(ways) for pairs in ([w[:2] for w in ways], [w[1:] for w in ways])]
     assert [found.batch, found.sharing] == pytest.approx(shares, abs=1e-6)
@@ -84,9 +85,11 @@ def test_a_run_in_16_bits_measures_it_once(
     assert "noise floor (bfloat16" in method_table.markdown(done)
 
 
-def test_nothing_is_measured_in_float32(cfg: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
+def test_nothing_is_measured_in_float32(
+    cfg: Callable[..., Any], tiny_folder: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(Engine, "plainly", None)
-    run, _, _, _ = scored(cfg("limit=2"), tmp_path / "run", "float32")
+    run, _, _, _ = scored(cfg("limit=2"), tmp_path / "run", tiny_folder, "float32")
     assert not (run.path / FILE).exists() and read(run.path) is None
 
 
