@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from benchmark.speed.figure import Asked
 from benchmark.speed.registry import measure
 from benchmark.speed.sizes import Size
@@ -17,8 +20,9 @@ def test_startup(tiny: Size) -> None:
     ]
 
 
-def test_pocket(tiny: Size) -> None:
-    result = measure("pocket", Asked(tiny, 1))
+def test_pocket(tiny: Size, pocket_data: Path) -> None:
+    limits = (*tiny.limits, f"data.root={pocket_data}")
+    result = measure("pocket", Asked(replace(tiny, set_up=("benchmark", "ls"), limits=limits), 1))
     assert result.exact is True and result.checked.startswith("scores.csv of ")
     assert result.ratios[0].target is None  # shortened: no figure of the real sweep
     assert "method=none" in result.notes[0]

@@ -14,7 +14,7 @@ from benchmark.speed.registry import measure
 from benchmark.speed.sizes import Size
 
 
-def test_scoring(tiny: Size, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scoring(tiny: Size, monkeypatch: pytest.MonkeyPatch, pocket_data: Path) -> None:
     run: list[str] = []
     answers: list[bytes] = []
 
@@ -29,7 +29,7 @@ def test_scoring(tiny: Size, monkeypatch: pytest.MonkeyPatch) -> None:
         return 1.0 + len(run), 100.0
 
     monkeypatch.setattr(scoring, "_command", here)
-    result = measure("scoring", Asked(replace(tiny, records=16), 1))
+    result = measure("scoring", Asked(replace(tiny, records=16, limits=(*tiny.limits, f"data.root={pocket_data}")), 1))
     assert run == ["iar.sweep", "iar.judge", "iar.report"]
     assert result.exact is True
     records = [json.loads(line) for line in answers[0].splitlines()]
