@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from benchmark import answer_text
 from benchmark.sample import Sample
@@ -76,6 +78,24 @@ def samples(images: list[Path]) -> list[Sample]:
     return [sample(i, prompt, *([images[i]] if i < 3 else [])) for i, prompt in enumerate(prompts)]
 
 
+@pytest.fixture(scope="module")
+def alone(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]
+) -> dict[tuple[str, str], tuple[int, list[int], list[Tensor]]]:
+    """Each sample under each configuration, one at a time: the prompt's length, the answer's tokens and logits."""
+    found = {}
+    settings = {"max_new_tokens": NEW, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
+    for asked, configuration in itertools.product(samples, CONFIGURATIONS):
+        inputs, _ = chat.encode(tiny, [asked.prompt], [[chat.open_image(path) for path in asked.images]])
+        with steering(
+            tiny.decoder, [directions(configuration, vectors.get(configuration.source))], [configuration.positions]
+        ):
+            out = tiny.model.generate(**inputs, **settings)
+        length = inputs["input_ids"].shape[1]
+        found[asked.id, configuration.name] = (length, out.sequences[0, length:].tolist(), [x[0] for x in out.logits])
+    return found
+
+
 def run(
     tiny: LoadedModel, vectors: dict[str, VectorSet], *args: object, batch_size: int = 7, **settings: object
 ) -> dict[tuple[str, str], Generation]:
@@ -83,21 +103,19 @@ def run(
     return {(g.sample.id, g.configuration.name): g for g in engine.run(*args, **settings)}  # type: ignore[arg-type]
 
 
-def test_equals_the_plain_run(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+def test_equals_the_plain_run(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample], alone: dict[tuple[str, str], Any]
+) -> None:
     found = run(tiny, vectors, samples, CONFIGURATIONS, NEW)
     assert len(found) == len(samples) * len(CONFIGURATIONS)
     for asked, configuration in itertools.product(samples, CONFIGURATIONS):
-        opened = [chat.open_image(path) for path in asked.images]
-        inputs, _ = chat.encode(tiny, [asked.prompt], [opened])
-        added = directions(configuration, vectors.get(configuration.source))
-        with steering(tiny.decoder, [added], [configuration.positions]):
-            ids = tiny.model.generate(**inputs, max_new_tokens=NEW, do_sample=False)[0, inputs["input_ids"].shape[1] :]
-        own = [token for token in ids.tolist() if token not in (0, 2)]
+        length, ids, _ = alone[asked.id, configuration.name]
+        own = [token for token in ids if token not in (0, 2)]
         generation = found[asked.id, configuration.name]
         assert generation.answer == tiny.tokenizer.decode(own, skip_special_tokens=True).strip()
         assert generation.tokens == len(own)
         assert generation.error is None and generation.seconds > 0
-        assert generation.prompt_tokens == inputs["input_ids"].shape[1]
+        assert generation.prompt_tokens == length
         assert (generation.sample, generation.configuration) == (asked, configuration)
     assert len({g.answer for g in found.values()}) > 0.7 * len(found)  # steering and prompts do change the answers
     assert len({g.key for g in found.values()}) == len(found)
@@ -115,7 +133,9 @@ def test_a_thought_that_the_prompt_opens_and_nothing_ends_is_no_answer(
     assert answer_text.read(found.answer).why == "an unfinished thought"
 
 
-def test_logits_of_a_mixed_batch(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
+def test_logits_of_a_mixed_batch(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample], alone: dict[tuple[str, str], Any]
+) -> None:
     rows = list(itertools.product(samples, CONFIGURATIONS))
     added = [directions(c, vectors.get(c.source)) for _, c in rows]
     opened = [[chat.open_image(path) for path in s.images] for s, _ in rows]
@@ -124,11 +144,8 @@ def test_logits_of_a_mixed_batch(tiny: LoadedModel, vectors: dict[str, VectorSet
     with steering(tiny.decoder, added, [c.positions for _, c in rows]):
         mixed = tiny.model.generate(**batch, **settings)
     for i, (asked, configuration) in enumerate(rows):
-        inputs, _ = chat.encode(tiny, [asked.prompt], [opened[i]])
-        with steering(tiny.decoder, [added[i]], [configuration.positions]):
-            alone = tiny.model.generate(**inputs, **settings)
-        for ours, theirs in zip(mixed.logits, alone.logits, strict=False):
-            assert (ours[i] - theirs[0]).abs().max() < 1e-4
+        for ours, theirs in zip(mixed.logits, alone[asked.id, configuration.name][2], strict=False):
+            assert (ours[i] - theirs).abs().max() < 1e-4
 
 
 def test_strength_zero_answers_as_none(tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]) -> None:
