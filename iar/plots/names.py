@@ -18,9 +18,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 Line: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1
-Spots: TypeAlias = tuple[np.ndarray, np.ndarray]  # boxes and leaders in pixels, (spots, 4); NaN where no leader is
+Floats: TypeAlias = NDArray[np.float64]
+Truths: TypeAlias = NDArray[np.bool_]
+Spots: TypeAlias = tuple[Floats, Floats]  # boxes and leaders in pixels, (spots, 4); NaN where no leader is
 
 RADII = (4.5, 7, 11, 16, 22, 29, 37, 46, 56, 67, 80, 95, 112, 130)  # points from the marker's middle to the name's box
 ANGLES = tuple(k * math.pi / 8 for k in (0, 8, 4, 12, 2, 6, 14, 10, 1, 7, 15, 9, 3, 5, 13, 11))  # right, left, up, …
@@ -52,13 +55,13 @@ def place_names(
         The boxes of the names, in pixels.
     """
     renderer, pixel = canvas.get_renderer(), axes.figure.dpi / 72
-    inside = axes.get_window_extent(renderer).extents
+    inside = np.array(axes.get_window_extent(renderer).extents)
     places = axes.transData.transform([(x, y) for _, x, y, _ in names])
     points = np.hstack([places - MARKER * pixel, places + MARKER * pixel])
     fixed = np.vstack([*(box.extents for box in boxes), *points])
     drawn = np.array([axes.transData.transform([line[:2], line[2:]]).ravel() for line in lines]).reshape(-1, 4)
     spots: list[Spots] = []
-    costs: list[np.ndarray] = []  # of what does not move
+    costs: list[Floats] = []  # of what does not move
     for (text, *_), own in zip(names, places, strict=True):
         box = _size(axes, renderer, text, size).padded(AROUND * pixel)
         spots.append(_spots(own, box, pixel))
@@ -88,7 +91,7 @@ def _size(axes: Axes, renderer: object, text: str, size: float) -> Bbox:
     return box
 
 
-def _write(axes: Axes, text: str, box: Bbox, leader: np.ndarray, colour: object, size: float) -> Text:
+def _write(axes: Axes, text: str, box: Bbox, leader: Floats, colour: object, size: float) -> Text:
     back = axes.transData.inverted()
     if not np.isnan(leader).any():
         ends = back.transform([leader[:2], leader[2:]])
@@ -102,7 +105,7 @@ def _write(axes: Axes, text: str, box: Bbox, leader: np.ndarray, colour: object,
     return note
 
 
-def _spots(own: np.ndarray, size: Bbox, pixel: float) -> Spots:
+def _spots(own: Floats, size: Bbox, pixel: float) -> Spots:
     """The boxes touch the circles of the radii around the point; a leader ends at its box's nearest place."""
     half = np.array([size.width / 2, size.height / 2])
     low = own + TOWARDS * (AWAY[:, None] * pixel + half) - half
@@ -112,34 +115,36 @@ def _spots(own: np.ndarray, size: Bbox, pixel: float) -> Spots:
     return np.hstack([low, high]), leaders
 
 
-def _cost(spots: Spots, own: np.ndarray, inside: np.ndarray, boxes: np.ndarray, lines: np.ndarray) -> np.ndarray:
+def _cost(spots: Spots, own: Floats, inside: Floats, boxes: Floats, lines: Floats) -> Floats:
     """What each spot costs by itself: its distance, and what it covers of what does not move."""
     placed, leaders = spots
     outside = (placed[:, :2] < inside[:2]) | (placed[:, 2:] > inside[2:])
     others = boxes[((own < boxes[:, :2]) | (own > boxes[:, 2:])).any(1)]
-    return (
+    cost: Floats = (
         AWAY
         + OUTSIDE * outside.any(1)
         + COVERED * _overlap(placed[:, None], boxes).sum(1)
         + CROSSED * _hits(lines, placed[:, None]).sum(1)
         + MISLED * _hits(leaders[:, None], others).sum(1)
     )
+    return cost
 
 
-def _between(spots: Spots, others: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+def _between(spots: Spots, others: Sequence[Sequence[Floats]]) -> Floats:
     """What a name at each spot and the other names, where they are, take from each other."""
     boxes, leaders = (part[:, None] for part in spots)
     placed, led = np.array(others).reshape(-1, 2, 4).transpose(1, 0, 2)
     hit = 2.0 * _hits(leaders, placed) + 2.0 * _hits(led, boxes) + _cross(leaders, led)
-    return np.asarray((COVERED * _overlap(boxes, placed) + CROSSED * hit).sum(1))
+    cost: Floats = (COVERED * _overlap(boxes, placed) + CROSSED * hit).sum(1)
+    return cost
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _overlap(one: Floats, other: Floats) -> Truths:
     """Whether boxes (…, 4) overlap."""
-    return ((one[..., :2] <= other[..., 2:]) & (other[..., :2] <= one[..., 2:])).all(-1)
+    return np.asarray(((one[..., :2] <= other[..., 2:]) & (other[..., :2] <= one[..., 2:])).all(-1))
 
 
-def _hits(lines: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def _hits(lines: Floats, boxes: Floats) -> Truths:
     """Whether lines (…, 4) run through boxes (…, 4) (Liang & Barsky's clipping); one of NaN runs through none."""
     start, step = lines[..., :2], lines[..., 2:] - lines[..., :2]
     low, high = boxes[..., :2] - start, boxes[..., 2:] - start
@@ -148,13 +153,13 @@ def _hits(lines: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     beside = (step == 0) & ((low > 0) | (high < 0))
     first = np.where(step == 0, 0.0, np.minimum(*ends)).max(-1)
     last = np.where(step == 0, 1.0, np.maximum(*ends)).min(-1)
-    return ~beside.any(-1) & (np.maximum(first, 0.0) <= np.minimum(last, 1.0))
+    return np.asarray(~beside.any(-1) & (np.maximum(first, 0.0) <= np.minimum(last, 1.0)))
 
 
-def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _cross(one: Floats, other: Floats) -> Truths:
     """Whether lines (…, 4) cross: the ends of each lie on different sides of the other; one of NaN crosses none."""
 
-    def side(line: np.ndarray, end: np.ndarray) -> np.ndarray:
+    def side(line: Floats, end: Floats) -> Floats:
         x, y = end[..., 0] - line[..., 0], end[..., 1] - line[..., 1]
         return (line[..., 2] - line[..., 0]) * y - (line[..., 3] - line[..., 1]) * x
 
