@@ -74,7 +74,7 @@ def test_answers_do_not_depend_on_the_batch(
         engine = Engine(chain(name), {}, batch_size, compose=composer(images))
         for configuration in configurations:
             engine.check(configuration)
-        found = list(engine.run(asked, configurations, 6))
+        found = list(engine.run(asked, configurations, 4))
         assert {generation.error for generation in found} == {None}
         return {(g.sample.id, g.configuration.name): g.answer for g in found}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_pocket_data_that_are_not_there_yet_are_not_left_behind(small, command, 
     from benchmark.pocket import layouts
 
     monkeypatch.setattr(layouts, "SIZES", dict.fromkeys(("validation", "test"), layouts.Sizes(3, 4, 4, 8)))
-    monkeypatch.setattr(layouts, "PAIRS", 6)
+    monkeypatch.setattr(layouts, "write", partial(layouts.write, pairs=6))
     settings = [a for a in small if not a.startswith("data.root=")]
     done = command("evaluate", *settings, "method=fewshot", "dry_run=true", "benchmark=pope")
     assert done.code == 0, done.err
