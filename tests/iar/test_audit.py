@@ -24,7 +24,7 @@ TABLES = {"audit.csv", "audit.md", "calibration.csv", "categories.csv", "spread.
 
 @pytest.fixture
 def settings(pocket_data):
-    return [f"data.root={pocket_data}", "model.max_new_tokens=4", "run=r"]
+    return [f"data.root={pocket_data}", "model.max_new_tokens=4", "model.dtype=float32", "run=r"]
 
 
 def test_models_one_after_the_other_and_one_that_is_not_there(command, settings, tiny_folder, tmp_path, monkeypatch):
