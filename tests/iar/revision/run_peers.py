@@ -40,7 +40,8 @@ def steering_vectors(
     from steering_vectors import SteeringVector
     from steering_vectors.layer_matching import guess_decoder_block_matcher
 
-    llava, found = loaded(model), {}
+    found: dict[str, Any] = {}
+    llava = loaded(model)
     vectors = SteeringVector({layer: vector.clone()})
     with vectors.apply(llava):
         found["steering-vectors"] = tokens(llava, inputs)
@@ -55,7 +56,8 @@ def repeng(
 ) -> dict[str, Any]:
     from repeng import ControlModel
 
-    llava, found = loaded(model), {}
+    found: dict[str, Any] = {}
+    llava = loaded(model)
     control = ControlModel(SimpleNamespace(model=llava.model.language_model), [layer])  # type: ignore[arg-type]
     control.set_raw_control({layer: vector.clone()})
     found["repeng"] = tokens(llava, inputs)
