@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,14 @@ def test_wandb_offline(scored: FinishedRun, tmp_path: Path) -> None:
     tracking.log("wandb", scored)
     folders = sorted((tmp_path / "wandb").glob("offline-run-*"))
     assert len(folders) == 2
-    text = written(tmp_path / "wandb")
-    for name in expected(scored, "none"):
-        assert name.encode() in text
-    assert b"r/iar-L9-x1" in text and SECRET.encode() not in text
+    wanted = [name.encode() for name in ("r/none", "r/iar-L9-x1", *expected(scored, "none"))]
+    for _ in range(600):  # its own process writes them, a moment after the run is finished
+        text = written(tmp_path / "wandb")
+        if all(name in text for name in wanted):
+            break
+        time.sleep(0.1)
+    assert [name for name in wanted if name not in text] == []
+    assert SECRET.encode() not in text
 
 
 @pytest.mark.parametrize("tracker", ["mlflow", "wandb"])
