@@ -31,6 +31,7 @@ from benchmark.inert import visible
 from iar.terminal import log_file
 
 EVERY = 60.0  # seconds from one line to the next where there are no bars
+AT_ONCE = 1.0  # seconds in which the answers of one batch come
 WIDTH = 140  # of a file or a pipe, which have none: tables must not be squeezed into 80
 
 
@@ -66,6 +67,7 @@ class Lines(Progress):
         super().__init__(*columns, **options)
         self._ended = threading.Event()
         self._since: dict[TaskID, tuple[float, float]] = {}  # when a task came to hand, and what was done by then
+        self._first: dict[TaskID, tuple[float, float]] = {}  # when its first answers came, and how many they were
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -84,11 +86,19 @@ class Lines(Progress):
         super().update(task_id, **changes)
         self._in_hand()
 
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        super().advance(task_id, advance)
+        self._in_hand()
+
     def _in_hand(self) -> Task | None:
         """The first task that is not done; when it came to hand is kept."""
         task = next((task for task in self.tasks if not task.finished), None)
         if task is not None:
-            self._since.setdefault(task.id, (time.monotonic(), task.completed))
+            now = time.monotonic()
+            _, before = self._since.setdefault(task.id, (now, task.completed))
+            came, _ = self._first.get(task.id, (now, 0))
+            if task.completed > before and now - came < AT_ONCE:
+                self._first[task.id] = (came, task.completed)
         return task
 
     def _lines(self) -> None:
@@ -99,8 +109,14 @@ class Lines(Progress):
                 self.console.print(self.line(task))
 
     def line(self, task: Task) -> str:
-        """Done, all, rate and time left of a task, e.g. ``pope: 1,234 of 9,000 (14 %), 3.2 a second, 40 min left``."""
+        """Done, all, rate and time left of a task, e.g. ``pope: 1,234 of 9,000 (14 %), 3.2 a second, 40 min left``.
+
+        The pace is that since the first answers: what is loaded and checked before them is not done again.
+        """
         begun, before = self._since.get(task.id, (time.monotonic(), task.completed))
+        came, first = self._first.get(task.id, (begun, task.completed))
+        if steady := task.completed > first:
+            begun, before = came, first
         rate = (task.completed - before) / max(time.monotonic() - begun, 1e-9)
         said = f"{task.description}: {task.completed:,.0f}"
         if task.total:
@@ -108,7 +124,8 @@ class Lines(Progress):
         if rate <= 0:
             return f"{said}, none in the last {duration(time.monotonic() - begun)}"
         pace = f"{rate:.1f} a second" if rate >= 1 else f"{60 * rate:.1f} a minute"
-        return f"{said}, {pace}" + (f", {duration((task.total - task.completed) / rate)} left" if task.total else "")
+        left = f", {duration((task.total - task.completed) / rate)} left" if task.total and steady else ""
+        return f"{said}, {pace}{left}"
 
 
 def duration(seconds: float) -> str:

@@ -36,21 +36,38 @@ def test_escapes_in_messages_titles_cells_and_bars_are_shown(terminal: bool) -> 
 def test_where_nobody_watches_a_line_says_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "EVERY", 0.2)
+    monkeypatch.setattr(module, "EVERY", 0.25)
     with module.bars() as progress:
         assert isinstance(progress, module.Lines)
         first = progress.add_task("pope: 3 configurations", total=1000)
         progress.add_task("scienceqa: 3 configurations", total=10)
         progress.update(first, completed=400)  # answered before
+        monkeypatch.setattr(module, "AT_ONCE", 0.05)
         for _ in range(6):
             time.sleep(0.1)
             progress.advance(first, 10)
     lines = [line for line in capsys.readouterr().err.splitlines() if line]
     assert 2 <= len(lines) <= 4
-    pattern = r"pope: 3 configurations: 4\d\d of 1,000 \(4\d %\), \d+\.\d a (second|minute), \d+ (s|min) left"
+    pattern = r"pope: 3 configurations: 4\d\d of 1,000 \(4\d %\), \d+\.\d a (second|minute)(, \d+ (s|min) left)?"
     assert all(re.fullmatch(pattern, line) for line in lines)
     seconds = int(lines[-1].split()[-3])
     assert 2 <= seconds <= 30  # 540 left at about 100 a second
+
+
+def test_the_time_left_is_by_the_pace_since_the_first_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    progress = module.Lines(console=module.console, disable=True)
+    number = progress.add_task("pope", total=1000)
+    task = progress.tasks[number]
+    progress.update(task.id, completed=0)
+    clock[0] = 100.0  # the model is loaded and checked
+    progress.advance(task.id, 20)
+    progress.advance(task.id, 20)
+    clock[0] = 120.0
+    assert progress.line(task) == "pope: 40 of 1,000 (4 %), 20.0 a minute"
+    progress.advance(task.id, 60)
+    assert progress.line(task) == "pope: 100 of 1,000 (10 %), 3.0 a second, 5 min left"
 
 
 def test_work_that_stands_still_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
