@@ -38,6 +38,7 @@ FLAGS = (  # of Hydra's command line
     *("--multirun", "-m", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--info", "-i"),
     *("--experimental-rerun", *shell_completion.FLAGS),
 )
+OWN = {"model": "model.path=", "data": "data=folder data.root="}  # a folder of the user's in place of a name
 RESULTS = "optimization_results.yaml"  # which points a sweeper that chooses them found best
 PLUGINS = {
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -267,7 +268,7 @@ def _missing(error: MissingConfigException) -> str:
         return f"{name} needs a plugin of Hydra's: pip install {plugin}"
     group, _, option = name.rpartition("/")
     said = f"unknown {group or 'setting'} {option!r}: {did_you_mean(option, error.options or [])}"
-    return f"{said}; the saved model in that folder is model.path={option}" if Path(option).is_dir() else said
+    return f"{said}; for that folder: {OWN[group]}{option}" if group in OWN and Path(option).is_dir() else said
 
 
 def _unknown_setting(error: Exception, config: str | None) -> str:

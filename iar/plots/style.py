@@ -128,7 +128,7 @@ def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf"))
     metadata = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
     files = []
     lay_out(figure)
-    figure.set_layout_engine(None)  # laid out once: both files have everything at the same place
+    figure.set_layout_engine("none")  # laid out once: both files have everything at the same place
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for suffix in suffixes:

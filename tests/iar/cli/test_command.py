@@ -64,10 +64,17 @@ def test_settings(small, command, arguments, message):
     refused(command("sweep", *small, *arguments), message)
 
 
-def test_a_folder_given_as_the_name_of_a_model_is_told_its_setting(command, tmp_path):
-    (tmp_path / "my-llava").mkdir()
-    done = command("sweep", "model=my-llava")
-    refused(done, "unknown model 'my-llava': one of: ", "; the saved model in that folder is model.path=my-llava")
+def test_a_folder_given_as_a_name_is_told_its_setting(command, tmp_path):
+    (tmp_path / "my-own").mkdir()
+    refused(
+        command("sweep", "model=my-own"), "unknown model 'my-own': one of: ", "; for that folder: model.path=my-own"
+    )
+    refused(
+        command("sweep", "data=my-own"),
+        "unknown data 'my-own': one of: ",
+        "; for that folder: data=folder data.root=my-own",
+    )
+    assert "for that folder" not in command("sweep", "judge=my-own").err
 
 
 def test_a_missing_data_folder_says_what_to_download_and_where_to(small, command, tmp_path):
@@ -78,7 +85,7 @@ def test_a_missing_data_folder_says_what_to_download_and_where_to(small, command
 
 
 def test_a_foreign_folder_is_not_overwritten(small, command, tmp_path):
-    (tmp_path / "mine").mkdir()
+    (tmp_path / "my-own").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
     refused(command("sweep", *small, "data.root=mine"), "mine is not empty and not pocket data")
     refused(command("sweep", *small, "data.root=mine/thesis.tex"), "mine/thesis.tex")
