@@ -65,7 +65,7 @@ def test_settings(small, command, arguments, message):
 
 
 def test_a_folder_given_as_a_name_is_told_its_setting(command, tmp_path):
-    (tmp_path / "my-own").mkdir()
+    (tmp_path / "mine").mkdir()
     refused(
         command("sweep", "model=my-own"), "unknown model 'my-own': one of: ", "; for that folder: model.path=my-own"
     )
@@ -85,7 +85,7 @@ def test_a_missing_data_folder_says_what_to_download_and_where_to(small, command
 
 
 def test_a_foreign_folder_is_not_overwritten(small, command, tmp_path):
-    (tmp_path / "my-own").mkdir()
+    (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
     refused(command("sweep", *small, "data.root=mine"), "mine is not empty and not pocket data")
     refused(command("sweep", *small, "data.root=mine/thesis.tex"), "mine/thesis.tex")
