@@ -53,6 +53,8 @@ HOW = {
     "python -m iar.sweep recipe=variants": COMPOSED,
     "python -m iar.sweep method=gated layer=24 strength=1.5 threshold=0.35,0.5,0.65": COMPOSED,
     "python -m iar.sweep recipe=beyond": COMPOSED,
+    f"python -m iar.sweep recipe=methods model=smollm2 pairs=requests pairs.path=requests.txt {FOLDER} benchmark=xstest"
+    " demonstrations=shipped layer=14 gate_layer=14": COMPOSED,
     "python -m iar.sweep recipe=transfer split=test run=runs/transfer": COMPOSED,
     "python -m iar.stress runs/transfer --by harm": HELP,
     f"python -m iar.sweep recipe=carried split=test {OTHER} run=runs/carried": COMPOSED,

@@ -27,10 +27,14 @@ from iar.pairs.row import Side
 from iar.prompting.conversation import Conversation, Turn
 
 BY = ("seed", "category")
+SHIPPED = "shipped"  # demonstrations=shipped: the package's own pairs, without images
+_OWN = Path(__file__).with_name("demonstrations.jsonl")
 FORMAT = (
     'one JSON object a line, {"id", "category", "safe": {"prompt", "image", "response"}, "unsafe": {"prompt", "image", '
     '"response"}}, its unsafe response a refusal'
 )
+
+ASK = f"demonstrations=FILE, {FORMAT}; demonstrations={SHIPPED} takes the package's own, which have no images"
 
 
 @dataclass(frozen=True)
@@ -125,15 +129,15 @@ class Demonstrations:
 
 
 def read(path: Path) -> Demonstrations:
-    """The demonstrations of a file.
+    """The demonstrations of a file, or the package's own (``shipped``).
 
     Raises:
         UserError: It is missing or broken, or holds no pair with a response on both sides.
     """
+    if str(path) == SHIPPED:
+        path = _OWN
     if not path.is_file():
-        raise UserError(
-            f"method fewshot needs demonstrations, but {path} does not exist: demonstrations=FILE, {FORMAT}"
-        )
+        raise UserError(f"method fewshot needs demonstrations, but {path} does not exist: {ASK}")
     rows = list(sources.rows({"path": path, "format": "manifest"}))
     for row in rows:
         if row.safe and row.unsafe and (row.safe.prompt, row.safe.image) == (row.unsafe.prompt, row.unsafe.image):

@@ -32,7 +32,7 @@ def composer(cfg: Scoring, configurations: Iterable[Configuration]) -> Composer:
     if not showing:
         return Composer(attack=attacking)
     if not cfg.demonstrations:
-        raise UserError(f"method fewshot needs demonstrations: demonstrations=FILE, {few_shot.FORMAT}")
+        raise UserError(f"method fewshot needs demonstrations: {few_shot.ASK}")
     demonstrations = few_shot.read(Path(cfg.demonstrations).expanduser())
     most = cfg.model.max_images
     for configuration in showing:

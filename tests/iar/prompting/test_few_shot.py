@@ -163,3 +163,13 @@ def test_the_pocket_pairs_are_demonstrations(pocket_data: Path) -> None:
     assert len(found.pairs) >= 3 and set(found.categories) <= set(scenes.LOOKALIKES)
     for pair in found.pairs:
         assert pair.safe.image and pair.unsafe.image and pair.safe.image != pair.unsafe.image
+
+
+def test_the_shipped_pairs_are_short_answers_and_refusals() -> None:
+    shipped = few_shot.read(Path(few_shot.SHIPPED))
+    assert len(shipped.pairs) == 12 and len(shipped.categories) == 12
+    for pair in shipped.pairs:
+        assert pair.safe.image is None and pair.unsafe.image is None
+        assert pair.unsafe.response and pair.unsafe.response.startswith("I can't help with")
+        assert pair.safe.response and not pair.safe.response.startswith("I ")
+    assert len(shipped.turns(sample(), 2, "seed", 0)) == 8
