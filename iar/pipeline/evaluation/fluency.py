@@ -9,10 +9,11 @@ over it, several times where it has fewer. An answer that the judge took for one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 import pandas as pd
+from rich.progress import Progress, TaskID
 
 import benchmark
 from benchmark.protocol import Protocol as Asking
@@ -24,7 +25,7 @@ from iar.pipeline.evaluation import prompts
 from iar.pipeline.experiment.settings import Scoring
 from iar.records import Run
 from iar.revision.configuration import Configuration
-from iar.terminal.console import console
+from iar.terminal.console import bars
 
 LOG, DRAWN_LOG = "fluency", "drawn"
 DRAWN = 256
@@ -34,6 +35,7 @@ _DIGITS = 4
 
 Place = tuple[str, str, str]  # benchmark, sample, configuration
 Record = Mapping[str, Any]
+One = TypeVar("One")
 
 
 class _Scoring(Answering, Protocol):
@@ -91,15 +93,15 @@ def measure(
     with run.log(LOG) as log:
         known = {_place(record): record["key"] for record in log.read()}
         left = [r for place, r in answers.items() if not r["error"] and known.get(place) != r["key"]]
-        if left:
-            console.print(f"fluency of {len(left):,} answers under the unsteered model")
-        for start in range(0, len(left), _BATCH):
-            part = left[start : start + _BATCH]
-            said = [(samples[r["benchmark"], r["sample"]], named[r["configuration"]], r["answer"]) for r in part]
-            for index, nll in sorted(model.likelihoods(said)):
-                record = {column: part[index][column] for column in ("benchmark", "sample", "configuration")}
-                mean = _mean(nll)
-                log.append(record | {"tokens": len(nll), "nll": mean, "key": part[index]["key"]})
+        with bars(transient=True) as progress:
+            task = progress.add_task("fluency: answers under the unsteered model", total=len(left))
+            for start in range(0, len(left), _BATCH):
+                part = left[start : start + _BATCH]
+                said = [(samples[r["benchmark"], r["sample"]], named[r["configuration"]], r["answer"]) for r in part]
+                for index, nll in sorted(_advancing(progress, task, model.likelihoods(said))):
+                    record = {column: part[index][column] for column in ("benchmark", "sample", "configuration")}
+                    mean = _mean(nll)
+                    log.append(record | {"tokens": len(nll), "nll": mean, "key": part[index]["key"]})
         rank = {place: index for index, place in enumerate(answers)}
         latest = {_place(record): record for record in log.read()}
         log.rewrite(sorted(latest.values(), key=lambda record: rank.get(_place(record), -1)))
@@ -113,8 +115,9 @@ def _draw(run: Run, engine: _Scoring, cfg: Scoring, protocol: Asking, samples: S
     length = prompts.length(cfg, protocol, baseline)
     count = min(DRAWN, len(samples))
     chosen = [samples[index * len(samples) // count] for index in range(count)]
-    with run.log(DRAWN_LOG) as log:
+    with run.log(DRAWN_LOG) as log, bars(transient=True) as progress:
         known = {(r["benchmark"], r["sample"], r["seed"]): r["key"] for r in log.read()}
+        todo: list[tuple[int, _Scoring, list[Sample]]] = []
         for seed in range(1, math.ceil(DRAWN / max(count, 1)) + 1):
             drawing = engine.sampled(Sampling(incoherent.TEMPERATURE, incoherent.TOP_P, seed))
             left = [
@@ -122,13 +125,24 @@ def _draw(run: Run, engine: _Scoring, cfg: Scoring, protocol: Asking, samples: S
                 for sample in chosen
                 if known.get((protocol.benchmark, sample.id, seed)) != drawing.key(sample, baseline, length)
             ]
-            found = {one.sample.id: one for one in drawing.run(left, [baseline], length) if one.error is None}
+            todo.append((seed, drawing, left))
+        total = sum(len(left) for *_, left in todo)
+        task = progress.add_task(f"{protocol.benchmark}: drawn from the unsteered model", total=total)
+        for seed, drawing, left in todo:
+            answers = _advancing(progress, task, drawing.run(left, [baseline], length))
+            found = {one.sample.id: one for one in answers if one.error is None}
             drawn = [found[sample.id] for sample in left if sample.id in found]
             for index, nll in sorted(engine.likelihoods([(one.sample, baseline, one.answer) for one in drawn])):
                 one = drawn[index]
                 place = {"benchmark": protocol.benchmark, "sample": one.sample.id, "seed": seed}
                 told = [round(value, _DIGITS) for value in nll]
                 log.append(place | {"answer": one.answer, "nll": told, "key": one.key})
+
+
+def _advancing(progress: Progress, task: TaskID, found: Iterable[One]) -> Iterator[One]:
+    for one in found:
+        yield one
+        progress.advance(task)
 
 
 def _mean(nll: Sequence[float]) -> float | None:
