@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,13 +24,14 @@ _OBJECT = re.compile(r" at 0x[0-9a-f]+")
 _KEPT = ("text/plain", "text/html", "image/png")  # of an output
 
 
-def execute(path: Path, folder: Path, seconds: int = 1800) -> Any:
-    """The notebook with fresh outputs, executed from an empty folder as somebody would who has just cloned the project.
+@contextmanager
+def kernel(folder: Path, seconds: int = 1800) -> Iterator[Callable[[Path], Any]]:
+    """A kernel in an empty folder, as somebody has who has just cloned the project.
 
-    Raises:
-        RuntimeError: A cell failed; with the logs of its commands.
+    Yields:
+        run(path): the notebook with fresh outputs. Of those run before nothing is left but what Python has imported.
+            It raises RuntimeError where a cell failed, with the logs of its commands.
     """
-    notebook = nbformat.read(path, as_version=4)
     (folder / "temporary").mkdir()
     settings = {
         "PYTHONPATH": str(ROOT),
@@ -38,24 +40,34 @@ def execute(path: Path, folder: Path, seconds: int = 1800) -> Any:
         "IPYTHONDIR": str(folder / "ipython"),
         "TMPDIR": str(folder / "temporary"),
     }
+    client = NotebookClient(
+        nbformat.v4.new_notebook(),
+        timeout=seconds,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+    )
+
+    def run(path: Path) -> Any:
+        if client.nb.cells:
+            client.nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%reset -f")])
+            client.execute(cleanup_kc=False)
+        client.nb = notebook = nbformat.read(path, as_version=4)
+        try:
+            client.execute(cleanup_kc=False)
+        except CellExecutionError as error:  # what a command said is in a log that the notebook does not show
+            logs = "".join(f"\n{log.name}: {log.read_text()[-3000:]}" for log in folder.rglob("*.log"))
+            raise RuntimeError(f"{path.name}: {error}{logs}") from error
+        return clean(notebook)
+
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
-        client = NotebookClient(
-            notebook,
-            timeout=seconds,
-            kernel_name="python3",
-            record_timing=False,
-            resources={"metadata": {"path": str(folder)}},
-        )
-        client.execute()
-    except CellExecutionError as error:  # what a command said is in a log that the notebook does not show
-        logs = "".join(f"\n{log.name}: {log.read_text()[-3000:]}" for log in folder.rglob("*.log"))
-        raise RuntimeError(f"{path.name}: {error}{logs}") from error
+        with client.setup_kernel():
+            yield run
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-    return clean(notebook)
 
 
 def clean(notebook: Any) -> Any:
@@ -111,8 +123,8 @@ def texts(notebook: Any) -> list[list[str]]:
 def main() -> None:
     for path in NOTEBOOKS:
         if len(sys.argv) == 1 or path.stem in sys.argv[1:]:
-            with TemporaryDirectory() as folder:
-                nbformat.write(execute(path, Path(folder)), path)
+            with TemporaryDirectory() as folder, kernel(Path(folder)) as run:
+                nbformat.write(run(path), path)
             print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from tests.notebook_runner import NOTEBOOKS, clean, execute, texts
+from tests.notebook_runner import NOTEBOOKS, clean, kernel, texts
 
 NAMES = ["01_quick_start", "02_layer_and_strength", "03_own_model_and_pairs"]
 _PLACE = re.compile(r"(?<![\w:/.])/(home|root|tmp|work|usr|Users|var|mnt)/|0x[0-9a-f]{6,}|\.venv|site-packages")
@@ -19,14 +20,25 @@ def test_there_are_three():
     assert [path.stem for path in NOTEBOOKS] == NAMES
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Iterator[Callable[[Path], Any]]:
+    """One kernel for all: only the first loads the libraries."""
+    with kernel(place) as running:
+        yield running
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
-def test_it_says_what_it_says(path: Path, tmp_path: Path):
+def test_it_says_what_it_says(path: Path, run: Callable[[Path], Any], place: Path):
     committed: Any = nbformat.read(path, as_version=4)
-    found = execute(path, tmp_path)
-    assert texts(found) == texts(committed)
+    assert texts(run(path)) == texts(committed)
     assert sum(map(len, texts(committed))) >= 4
     # Written into a temporary folder of its own, not into the folder it was opened in.
-    assert {entry.name for entry in tmp_path.iterdir()} == {"ipython", "temporary"}
+    assert {entry.name for entry in place.iterdir()} == {"ipython", "temporary"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)

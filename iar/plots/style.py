@@ -45,6 +45,8 @@ STYLE: dict[Any, Any] = {
     "ytick.major.pad": 2.5,
     "hatch.linewidth": 0.5,
     "legend.fontsize": 6.5,
+    "figure.autolayout": False,  # whatever the user's own settings are: `save` lays out once
+    "figure.constrained_layout.use": False,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters, and so the same bytes, everywhere
 }
 WIDTH, HEIGHT = 8.5 / 2.54, 7.2 / 2.54  # inches
@@ -128,7 +130,7 @@ def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf"))
     metadata = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
     files = []
     lay_out(figure)
-    figure.set_layout_engine("none")  # laid out once: both files have everything at the same place
+    figure.set_layout_engine(None)  # laid out once: both files have everything at the same place, and draw it once
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for suffix in suffixes:

@@ -25,7 +25,7 @@ from hydra.version import getbase
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-KEPT = 16  # compositions at most
+KEPT = 64  # compositions at most
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # Hydra's own values that nothing else in a composition depends on
 
 _made: dict[tuple[Any, ...], DictConfig] = {}
