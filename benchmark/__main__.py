@@ -204,7 +204,7 @@ def _score(given: argparse.Namespace) -> int:
     if part and not given.allow_partial:
         raise DataError(f"{part}; averages over a part are refused unless --allow-partial")
     notes += [f"PARTIAL {part}"] if part else []
-    joined = joining.join(protocol, samples, file, given.allow_partial, _elsewhere(protocol, samples, given))
+    joined = joining.join(protocol, samples, file, given.allow_partial, lambda: _elsewhere(protocol, samples, given))
     scores: list[scoring.Score] = []
     contrasts: list[tuple[str, list[dualbench_rates.Contrast]]] = []
     for configuration, found in joined.answers.items():

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import pairwise
 
 from benchmark.answers import Answer, AnswerFile
@@ -92,14 +93,15 @@ def join(
     samples: Sequence[Sample],
     file: AnswerFile,
     partial: bool = False,
-    elsewhere: Sequence[Sample] = (),
+    elsewhere: Callable[[], Sequence[Sample]] = tuple,
 ) -> Joined:
     """Find every answer's sample.
 
     Args:
         samples: Every question of the protocol, in its order.
-        elsewhere: Questions of the benchmark's other protocols on the same data; answers to those that this one does
-            not ask (ScienceQA's without a picture) are passed over.
+        elsewhere: Gives the questions of the benchmark's other protocols on the same data, asked where an answer is to
+            none of `samples`; answers to those that this one does not ask (ScienceQA's without a picture) are passed
+            over.
         partial: Leave out what does not fit, and say so, instead of refusing the file.
 
     Raises:
@@ -110,7 +112,7 @@ def join(
         _refuse_unless(
             partial, notes, f"{file.path} breaks off in its last line ({file.torn[-40:].strip()!r}): it was cut short"
         )
-    index, others = _Index.of(samples, file), _Index.of(elsewhere, file)
+    index, others = _Index.of(samples, file), None
     runs: dict[str, list[Answer]] = {}
     for answer in file.answers:
         if not answer.benchmark or answer.benchmark == protocol.benchmark:
@@ -122,9 +124,13 @@ def join(
     for configuration, answers in runs.items():
         name = f"{file.path}, {configuration}" if configuration else str(file.path)
         found, strangers = _place(index, answers)
-        passed = [answer for answer, _ in strangers if _known(others, answer)]
-        if passed and found:
+        if strangers and found:
+            others = others or _Index.of(elsewhere(), file)
+            passed = [answer for answer, _ in strangers if _known(others, answer)]
             strangers = [(answer, why) for answer, why in strangers if not _known(others, answer)]
+        else:
+            passed = []
+        if passed:
             notes.append(
                 f"{name}: {len(passed)} answers are for questions that {protocol.name} does not ask: passed over"
             )
@@ -259,6 +265,7 @@ def _other_prompt(name: str, index: _Index, joined: Mapping[str, Answer]) -> Ite
         yield f"{name}: {len(other)} answers were asked with another text than the protocol's (first: {other[0].place})"
 
 
+@lru_cache(maxsize=1 << 15)  # every text is compared several times
 def _plain(text: str) -> str:
     """The text without LLaVA's image mark and without differences in blanks; a line break may be written as \\n."""
     return " ".join(_WRITTEN_OUT.sub(" ", text.replace("<image>", " ")).split())

@@ -166,7 +166,7 @@ def test_a_torn_file_is_refused_or_flagged() -> None:
 
 def test_answers_to_what_only_another_preset_asks_are_passed_over() -> None:
     found = _answers(*ALL)
-    joined = join(PROTOCOL, SAMPLES[:2], _file(*found), elsewhere=SAMPLES[2:])
+    joined = join(PROTOCOL, SAMPLES[:2], _file(*found), elsewhere=lambda: SAMPLES[2:])
     assert set(joined.answers[""]) == {"random/1", "random/2"}
     assert joined.notes[0] == "a.jsonl: 2 answers are for questions that pope/official-9000 does not ask: passed over"
 
