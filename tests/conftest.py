@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -99,6 +104,37 @@ def test_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[str]:
+    """What a test may start in place of Python: its processes are forks of one that has imported torch, transformers
+    and iar, which costs a new one many seconds (tests/warm)."""
+    if not hasattr(os, "pidfd_open"):
+        yield sys.executable  # not on Linux
+        return
+    warm = ROOT / "tests/warm"
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        place, python = Path(folder, "socket"), Path(folder, "python")
+        listener.bind(str(place))
+        listener.listen(100)
+        python.write_text(
+            f'#!/bin/sh\nexec {shlex.join([sys.executable, "-ISE", f"{warm}/client.py", str(place)])} "$@"\n'
+        )
+        python.chmod(0o700)
+        server = subprocess.Popen(
+            [sys.executable, str(warm / "server.py"), str(listener.fileno()), str(python)],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+        listener.close()
+        subprocess.run([python, "-c", ""], check=True)  # it is there
+        yield str(python)
+        assert server.stdin is not None
+        server.stdin.close()  # which ends them all
+        server.wait(60)
 
 
 @pytest.fixture

@@ -37,9 +37,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def ray() -> Iterator[Any]:
+def ray(warm_python: str) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")  # by Ray's own 15 every other process goes first
+        patch.setattr(sys, "executable", warm_python)
         found = connect(None, 4)  # two for the workers that most tests share, two for those of a single test
     yield found
     found.shutdown()

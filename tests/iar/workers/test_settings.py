@@ -32,9 +32,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def ray() -> Iterator[Any]:
+def ray(warm_python: str) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")  # by Ray's own 15 every other process goes first
+        patch.setattr(sys, "executable", warm_python)
         found = connect(None, 2)
     yield found
     found.shutdown()
@@ -116,7 +117,7 @@ def test_vectors_do_not_depend_on_the_number_of_workers_and_get_gates_where_aske
     assert report and {k: v for k, v in gates.header.items() if k not in report} == needed.header
 
 
-def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small, command, tmp_path):
+def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small, command, tmp_path, warm_python):
     """It joins the Ray of this process; its workers go with it."""
     address = ray.get_runtime_context().gcs_address  # "auto" may be the Ray of tests that run beside these
     settings = [*without(small, "limit"), "limit=12", *SWEEP, f"run={tmp_path / 'killed'}"]
@@ -125,7 +126,7 @@ def test_a_command_on_a_cluster_is_killed_and_goes_on_in_one_process(ray, small,
     gc.collect()  # the workers of earlier tests give their CPUs back
     deadline = time.monotonic() + 600
     driver = subprocess.Popen(
-        [sys.executable, "-m", "iar.sweep", *settings, *joined],
+        [warm_python, "-m", "iar.sweep", *settings, *joined],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
