@@ -109,7 +109,8 @@ def test_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[str]:
     """What a test may start in place of Python: its processes are forks of one that has imported torch, transformers
-    and iar, which costs a new one many seconds (tests/warm)."""
+    and iar, which costs a new one many seconds (tests/warm). While there is a file of this name with ``.cold`` at its
+    end, they are new ones."""
     if not hasattr(os, "pidfd_open"):
         yield sys.executable  # not on Linux
         return
@@ -118,9 +119,9 @@ def warm_python() -> Iterator[str]:
         place, python = Path(folder, "socket"), Path(folder, "python")
         listener.bind(str(place))
         listener.listen(100)
-        python.write_text(
-            f'#!/bin/sh\nexec {shlex.join([sys.executable, "-ISE", f"{warm}/client.py", str(place)])} "$@"\n'
-        )
+        client = shlex.join([sys.executable, "-ISE", str(warm / "client.py"), str(place)])
+        cold = f'[ -e "$0.cold" ] && exec {shlex.quote(sys.executable)} "$@"'
+        python.write_text(f'#!/bin/sh\n{cold}\nexec {client} "$@"\n')
         python.chmod(0o700)
         server = subprocess.Popen(
             [sys.executable, str(warm / "server.py"), str(listener.fileno()), str(python)],

@@ -234,8 +234,8 @@ def test_what_the_user_can_put_right_is_said_once_and_the_process_may_hold_anoth
     pool.close()
 
 
-def test_workers_of_different_models_are_refused(samples):
-    """Each worker that starts describes another model."""
+def test_workers_of_different_models_are_refused(samples, warm_python):
+    """Each worker that starts describes another model; here they have imported nothing before."""
 
     def make() -> object:
         import os
@@ -249,9 +249,18 @@ def test_workers_of_different_models_are_refused(samples):
 
         return Other()
 
+    def imported(held: object) -> bool:
+        import sys
+
+        return "torch" in sys.modules
+
+    cold = Path(f"{warm_python}.cold")
+    cold.touch()
     pool = Pool(make, workers=2)
     while any(worker.starting for worker in pool.workers):
-        list(pool.map(lambda held: None, [()] * 2))
+        found = dict(pool.map(imported, [()] * 2))
+    cold.unlink()
+    assert not all(found.values())
     with pytest.raises(UserError, match=r"has another model than the first one: all machines must read the same files"):
         list(RayEngine(pool, shard=1).run(samples, CONFIGURATIONS[:1], NEW))
     pool.close()
