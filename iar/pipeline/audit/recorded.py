@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import benchmark
@@ -16,7 +17,7 @@ from benchmark import answers, families, joining, scoring
 from benchmark.answers import Answer
 from benchmark.errors import DataError
 from benchmark.protocol import Protocol
-from benchmark.sample import Loaded
+from benchmark.sample import Loaded, Sample
 from iar import records
 from iar.errors import UserError, did_you_mean
 from iar.judges import Verdict, factory
@@ -56,7 +57,11 @@ def read(cfg: Auditing, folder: Path, names: Sequence[str] = (), partial: bool =
     root = Path(cfg.data.folder(cfg.split)) / cfg.benchmark[BENCHMARK].folder
     samples = families.assign(Loaded(tuple(scoring.questions(protocol, root, cfg.split))), root).samples
     every = benchmark.protocol(BENCHMARK)
-    elsewhere = () if protocol.questions == every.name else scoring.questions(every, root, cfg.split)
+
+    @cache
+    def elsewhere() -> Sequence[Sample]:
+        return () if protocol.questions == every.name else scoring.questions(every, root, cfg.split)
+
     digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sources.items()}
     found = ask.opened(cfg, asked_as, {"answers": digests})
     seen: set[str] = set()
