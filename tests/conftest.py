@@ -147,6 +147,27 @@ def chat_server() -> Iterator[Callable[..., ChatServer]]:
         yield lambda *args, **options: servers.enter_context(ChatServer(*args, **options))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_model_is_loaded_once() -> Iterator[None]:
+    """Commands in this process share a model, as long as its settings and files are the same."""
+    from iar import models
+
+    loaded: dict[tuple[object, ...], LoadedModel] = {}
+
+    def load_from(settings: Any) -> LoadedModel:
+        from iar.models import checkpoint
+
+        files = sorted(Path(settings.path).glob("*")) if settings.path else []
+        key = (repr(settings), *((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+        if key not in loaded:
+            loaded[key] = checkpoint.load_from(settings)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "load_from", load_from, raising=False)
+        yield
+
+
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ m['role'].upper() }}: "
     "{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>\n{% endif %}{% endfor %}"
