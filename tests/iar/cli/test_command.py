@@ -65,7 +65,7 @@ def test_settings(small, command, arguments, message):
 
 
 def test_a_folder_given_as_a_name_is_told_its_setting(command, tmp_path):
-    (tmp_path / "mine").mkdir()
+    (tmp_path / "my-own").mkdir()
     refused(
         command("sweep", "model=my-own"), "unknown model 'my-own': one of: ", "; for that folder: model.path=my-own"
     )
