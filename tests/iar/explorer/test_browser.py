@@ -156,9 +156,10 @@ def test_a_sample_before_and_after(page):
     assert page.locator(".picture").count() == 1 and page.locator(".unveil").count() == 0
 
 
-def test_every_state_has_a_link(look, small_page):
+def test_every_state_has_a_link_and_the_theme_is_remembered(look, small_page):
+    """Both on one page: opening it takes seconds."""
     link = "#c=random-L9-x1-s2&s=pope%3Aadversarial%2F3&b=pope&ref=no&q=there&x=SRA_s&y=SRA_u&i=all"
-    page = look(small_page, link)
+    page = look(small_page, link, color_scheme="dark")
 
     def state_of(page) -> list[object]:
         chosen = [
@@ -170,9 +171,19 @@ def test_every_state_has_a_link(look, small_page):
     wanted = ["random-L9-x1-s2", "pope", "no", "there", "SRA_s", "SRA_u", True]
     assert state_of(page)[:7] == wanted
     before = state_of(page)
+    light = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)) > 128"
+    ink = "document.getElementById('frontier').layout.font.color"
+    assert page.evaluate(light) is False
+    first = page.evaluate(ink)
+    page.emulate_media(color_scheme="light")  # as the system asks
+    page.wait_for_function(f"first => {ink} !== first", arg=first)
+    assert page.evaluate(light) is True
+    page.keyboard.press("t")
+    page.wait_for_function(f"first => {ink} === first", arg=first)
     page.reload()
     ready(page)
     assert state_of(page) == before
+    assert page.evaluate(light) is False  # remembered, against what the system asks
     page.select_option("#configuration", "none")
     page.evaluate("location.hash = ''")
     page.wait_for_function("() => document.getElementById('configuration').value === 'iar-L9-x1'")
@@ -217,22 +228,6 @@ def test_keys(page):
     assert page.locator("#table th[aria-sort=descending]").count() == 1
     shown = [float(value) for value in column[1:]]  # the baseline stands first
     assert len(column) == len(runs.NAMES) and shown == sorted(shown, reverse=True)
-
-
-def test_light_and_dark(look, small_page):
-    page = look(small_page, color_scheme="dark")
-    light = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)) > 128"
-    ink = "document.getElementById('frontier').layout.font.color"
-    assert page.evaluate(light) is False
-    first = page.evaluate(ink)
-    page.emulate_media(color_scheme="light")  # as the system asks
-    page.wait_for_function(f"first => {ink} !== first", arg=first)
-    assert page.evaluate(light) is True
-    page.keyboard.press("t")
-    page.wait_for_function(f"first => {ink} === first", arg=first)
-    page.reload()
-    ready(page)
-    assert page.evaluate(light) is False  # remembered, against what the system asks
 
 
 def test_fits_a_telephone(page):
