@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from operator import attrgetter
 from typing import Any
+
+with suppress(ImportError):
+    # What clients and servers load of anyio when they first run; it refuses to be loaded after nnsight, which gives
+    # every object a ``save``.
+    import_module("anyio._backends._asyncio")
 
 import nnsight
 import torch

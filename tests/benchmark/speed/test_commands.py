@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from benchmark.speed.figure import Asked
 from benchmark.speed.registry import measure
@@ -20,7 +23,8 @@ def test_startup(tiny: Size) -> None:
     ]
 
 
-def test_pocket(tiny: Size, pocket_data: Path) -> None:
+def test_pocket(tiny: Size, pocket_data: Path, warm_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", warm_python)
     limits = (*tiny.limits, f"data.root={pocket_data}")
     result = measure("pocket", Asked(replace(tiny, set_up=("benchmark", "ls"), limits=limits), 1))
     assert result.exact is True and result.checked.startswith("scores.csv of ")

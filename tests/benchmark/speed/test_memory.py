@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from benchmark.speed.figure import Asked
 from benchmark.speed.memory import peak_mebibytes
 from benchmark.speed.registry import measure
 from benchmark.speed.sizes import Size
 
 
-def test_memory(tiny: Size) -> None:
+def test_memory(tiny: Size, warm_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", warm_python)
     result = measure("memory", Asked(tiny, 1))
     assert result.exact is True
     assert [(r.what, r.target) for r in result.ratios] == [

@@ -71,9 +71,11 @@ def test_jobs_by_themselves_make_the_same_run(one, command, tmp_path):
     assert len(records(run)) == 3 * 8 + 8
 
 
-def test_submitit_on_this_machine_makes_the_same_run(one, command, tmp_path, monkeypatch):
+def test_submitit_on_this_machine_makes_the_same_run(one, command, tmp_path, monkeypatch, warm_python):
     """Each job a process of its own that submitit starts; its Slurm executor differs in who starts it."""
     settings, whole = one
+    submitted = property(lambda executor: f"{warm_python} -u -m submitit.core._submit {executor.folder}")
+    monkeypatch.setattr("submitit.local.local.LocalExecutor._submitit_command_str", submitted)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     done = command("sweep", *settings, "hydra/launcher=submitit_local", "run=run")

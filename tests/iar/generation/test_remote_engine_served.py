@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ BENCHMARKS = "benchmark=[vscbench,scienceqa]"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def served(tmp_path_factory: pytest.TempPathFactory, warm_python: str) -> Iterator[list[str]]:
     """The settings that ask the server; it ends with the tests of this file."""
     for package in ("fastapi", "uvicorn"):
         pytest.importorskip(package, reason="needs transformers' server: pip install 'iar[serve]'")
@@ -35,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     log = tmp_path_factory.mktemp("serve") / "log.txt"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "transformers.cli.transformers", *arguments, "--port", str(port)],
+            [warm_python, "-m", "transformers.cli.transformers", *arguments, "--port", str(port)],
             env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
             stdout=out,
             stderr=subprocess.STDOUT,

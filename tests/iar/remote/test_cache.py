@@ -3,7 +3,6 @@ from __future__ import annotations
 import gc
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,9 +113,9 @@ for n in range(100):
 """
 
 
-def test_processes_do_not_break_each_other_s_lines(tmp_path: Path) -> None:
+def test_processes_do_not_break_each_other_s_lines(tmp_path: Path, warm_python: str) -> None:
     path = tmp_path / "c.jsonl"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(n)]) for n in range(3)]
+    writers = [subprocess.Popen([warm_python, "-c", WRITER, str(path), str(n)]) for n in range(3)]
 
     assert [writer.wait(600) for writer in writers] == [0, 0, 0]
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -37,9 +36,13 @@ with reported():
 """
 
 
-def start(server: Any, cache: Path, mode: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", RUN, server.url, str(cache), mode]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def start(warm_python: str) -> Callable[[Any, Path, str], subprocess.Popen[str]]:
+    def run(server: Any, cache: Path, mode: str) -> subprocess.Popen[str]:
+        command = [warm_python, "-c", RUN, server.url, str(cache), mode]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return run
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -54,7 +57,9 @@ def cached(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_only_what_is_missing_is_sent_again(chat_server: Make, key: str, tmp_path: Path, end: signal.Signals) -> None:
+def test_only_what_is_missing_is_sent_again(
+    chat_server: Make, start: Make, key: str, tmp_path: Path, end: signal.Signals
+) -> None:
     ended = threading.Event()
 
     def answer(messages: list[dict[str, Any]]) -> str:
@@ -88,7 +93,9 @@ def test_only_what_is_missing_is_sent_again(chat_server: Make, key: str, tmp_pat
     assert len(cached(tmp_path)) == 60
 
 
-def test_replies_that_arrive_while_the_caller_is_busy_are_kept(chat_server: Make, key: str, tmp_path: Path) -> None:
+def test_replies_that_arrive_while_the_caller_is_busy_are_kept(
+    chat_server: Make, start: Make, key: str, tmp_path: Path
+) -> None:
     server = chat_server()
     process = start(server, tmp_path, "busy")  # reads one reply and sleeps
     until(lambda: len(server.calls) == 60 and len(cached(tmp_path)) == 60)

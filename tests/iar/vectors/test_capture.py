@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import torch
@@ -64,3 +65,9 @@ def test_pools_inside_the_pass_and_reads_no_heads_unasked(tiny: LoadedModel) -> 
     pooled = capture(tiny, features, lambda hidden: hidden.mean(1))
     assert whole.heads == []
     assert all(torch.equal(a.mean(1), b) for a, b in zip(whole.layers, pooled.layers, strict=True))
+
+
+def test_an_endpoint_can_be_asked_afterwards(warm_python: str) -> None:
+    code = "import iar.vectors.capture, anyio; anyio.run(anyio.sleep, 0)"
+    done = subprocess.run([warm_python, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -168,11 +168,11 @@ for count in map(int, sys.argv[2:]):
 """
 
 
-def test_memory_does_not_grow_with_the_pairs(tiny_folder: Path) -> None:
+def test_memory_does_not_grow_with_the_pairs(tiny_folder: Path, warm_python: str) -> None:
     """Peak memory of a process that reads 10 pairs and then 300."""
     counts = (10, 300)
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(tiny_folder), *map(str, counts)], capture_output=True, text=True, check=True
+        [warm_python, "-c", MEMORY, str(tiny_folder), *map(str, counts)], capture_output=True, text=True, check=True
     )
     peaks = []
     for count, line in zip(counts, done.stdout.splitlines(), strict=True):

@@ -33,10 +33,10 @@ def state(folder: Path) -> tuple[str, int]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
+def whole(tmp_path_factory, warm_python) -> Path:
     """Two vision steps, one of text and five at the four depths, run as a user does."""
     folder = tmp_path_factory.mktemp("whole")
-    command = [sys.executable, "-m", "iar.models.pocket.train", "--out", str(folder), *TINY]
+    command = [warm_python, "-m", "iar.models.pocket.train", "--out", str(folder), *TINY]
     done = subprocess.run([*command, *STEPS], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == f"saved {folder / 'model'}"
