@@ -10,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +167,33 @@ def _a_model_is_loaded_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(vars(models), "load_from", load_from)  # not setattr, which would load torch for the one before
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_are_read_once() -> Iterator[None]:
+    """Commands in this process share the settings' files as read, as long as these are the same, and what is parsed."""
+    import omegaconf.base
+    from hydra._internal.config_repository import ConfigRepository
+    from hydra.core.object_type import ObjectType
+
+    load_config = ConfigRepository.load_config
+    read: dict[tuple[object, ...], object] = {}
+
+    def once(self: Any, config_path: str) -> Any:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is None or source.scheme() not in ("file", "pkg"):
+            return load_config(self, config_path)
+        file = Path(source.path, source._normalize_file_name(config_path))
+        stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else ()
+        key = (source.provider, source.path, config_path, *stamp)
+        if key not in read:
+            read[key] = load_config(self, config_path)
+        return deepcopy(read[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", once)
+        patch.setattr(omegaconf.base, "parse", lru_cache(maxsize=4096)(omegaconf.base.parse))
         yield
 
 

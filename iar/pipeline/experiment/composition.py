@@ -2,30 +2,24 @@
 
 Hydra composes a command's settings from some twenty YAML files, a quarter of a second each time. Command lines that
 choose the same files and differ in values alone (``layer=9``, not ``model=llava-1.5-7b``) share one composition here:
-the values are set in a copy of it, as Hydra sets them. Files are read, and interpolations parsed, once too. Copies
-come from bytes in memory: unpickling is six times as fast as `copy.deepcopy`. What a command line leaves out about a
-model of the user's own is filled in here, where every composition passes.
+the values are set in a copy of it, as Hydra sets them. What a command line leaves out about a model of the user's own
+is filled in here, where every composition passes.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-import pickle
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import omegaconf.base
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository, IConfigRepository
-from hydra.core.object_type import ObjectType
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from hydra.version import getbase
 from omegaconf import DictConfig, open_dict
@@ -34,10 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 KEPT = 64  # compositions at most
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # Hydra's own values that nothing else in a composition depends on
 
-_made: dict[tuple[Any, ...], bytes] = {}
-_files: dict[tuple[Any, ...], bytes] = {}
+_made: dict[tuple[Any, ...], DictConfig] = {}
 _compose = ConfigLoaderImpl._load_configuration_impl
-_load_config = ConfigRepository.load_config
 
 
 def _load(
@@ -69,8 +61,8 @@ def _shared(self: ConfigLoaderImpl, config_name: str | None, overrides: list[str
             return None
         for old in list(_made)[: len(_made) - KEPT + 1]:
             del _made[old]
-        _made[key] = pickle.dumps(made)
-    cfg: DictConfig = pickle.loads(_made[key])
+        _made[key] = made
+    cfg = copy.deepcopy(_made[key])
     self._apply_overrides_to_config([value for value in values if not value.is_sweep_override()], cfg)
     task = [override for override in given if not override.is_hydra_override()]
     names = cfg.hydra.job.config.override_dirname
@@ -121,20 +113,6 @@ def _stamps(path: Sequence[tuple[str, str]]) -> list[tuple[str, int, int]]:
     return [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
 
-def _read(self: ConfigRepository, config_path: str) -> ConfigResult | None:
-    """`ConfigRepository.load_config`, which reads a file again only where it has changed."""
-    source = self._find_object_source(config_path, ObjectType.CONFIG)
-    if source is None or source.scheme() not in ("file", "pkg"):
-        return _load_config(self, config_path)
-    file = Path(source.path, source._normalize_file_name(config_path))
-    stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else ()  # none in a package
-    key = (source.provider, source.path, config_path, *stamp)
-    if key not in _files:
-        _files[key] = pickle.dumps(_load_config(self, config_path))
-    found: ConfigResult = pickle.loads(_files[key])
-    return found
-
-
 def _beside(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
     """`CachingConfigRepository.__init__`, which copies all that is stored, for every group that ``--help`` lists: but
     it gets sources of its own afterwards, and changes none."""
@@ -144,5 +122,3 @@ def _beside(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
 
 ConfigLoaderImpl._load_configuration_impl = _load  # type: ignore[method-assign]
 CachingConfigRepository.__init__ = _beside  # type: ignore[method-assign]
-ConfigRepository.load_config = _read  # type: ignore[method-assign]
-omegaconf.base.parse = lru_cache(maxsize=4096)(omegaconf.base.parse)  # type: ignore[attr-defined]
