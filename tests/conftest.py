@@ -56,7 +56,7 @@ SLOW = tuple(
         "iar/test_collect.py", "iar/test_evaluate.py", "iar/test_extract.py", "iar/test_judge.py",
         "iar/test_recommend.py", "iar/test_report.py", "iar/test_stress.py", "iar/test_surviving.py",
         "iar/test_sweep.py", "iar/test_text_sweep.py", "iar/workers/test_settings.py", "test_extending.py",
-        "test_formats.py", "test_notebooks.py", "test_readme.py",
+        "test_formats.py", "test_notebooks.py", "test_readme.py", "warm/",
         "benchmark/pocket/test_layouts.py::test_every_item", "benchmark/test_halves.py::test_rows_of_vscbench",
         "benchmark/test_intervals.py::test_the_interval_covers", "benchmark/test_main.py::test_as_a_command",
         "benchmark/test_main.py::test_damaged_answer_files", "benchmark/test_pope.py::test_questions_with_one_request",

@@ -113,6 +113,7 @@ for n in range(100):
 """
 
 
+@pytest.mark.slow
 def test_processes_do_not_break_each_other_s_lines(tmp_path: Path, warm_python: str) -> None:
     path = tmp_path / "c.jsonl"
     writers = [subprocess.Popen([warm_python, "-c", WRITER, str(path), str(n)]) for n in range(3)]

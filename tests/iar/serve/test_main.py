@@ -33,6 +33,7 @@ def written(tiny: LoadedModel, tiny_vectors: VectorSet, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_from_start_to_stop(tiny_folder: Path, written: Path, tmp_path: Path, warm_python: str) -> None:
     command = [warm_python, "-m", "iar.serve", str(tiny_folder), "--vectors", str(written), "--port", "0"]
     command += ["--setting", 'steered={"layer": 2, "strength": 2}', "--device", "cpu"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 import torch
 from einops import rearrange
 
@@ -67,6 +68,7 @@ def test_pools_inside_the_pass_and_reads_no_heads_unasked(tiny: LoadedModel) -> 
     assert all(torch.equal(a.mean(1), b) for a, b in zip(whole.layers, pooled.layers, strict=True))
 
 
+@pytest.mark.slow
 def test_an_endpoint_can_be_asked_afterwards(warm_python: str) -> None:
     code = "import iar.vectors.capture, anyio; anyio.run(anyio.sleep, 0)"
     done = subprocess.run([warm_python, "-c", code], capture_output=True, text=True)
