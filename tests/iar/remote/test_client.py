@@ -32,8 +32,8 @@ def ask(client: Client, requests: Sequence[Request]) -> list[Reply]:
 def test_every_request_ends_with_a_text_or_a_reason_whatever_the_server_does(
     chat_server: Make, endpoint_of: Make, asking: Make, tmp_path: Path
 ) -> None:
-    server = chat_server(shouted, faults=0.3, seed=1, hang=9.0)
-    endpoint = endpoint_of(server, timeout=3.0, concurrency=16)
+    server = chat_server(shouted, faults=0.3, seed=1, hang=15.0)
+    endpoint = endpoint_of(server, timeout=5.0, concurrency=16)
 
     replies = ask(Client(endpoint, cache=tmp_path), asking(150))
 

@@ -117,7 +117,7 @@ def test_a_model_at_an_endpoint_starts_without_torch(pocket_data, tmp_path):
 
 
 KEY = "sk-of-nobody-4711"
-METHODS = ["method=none,cot,prompt,fewshot", "reasoning_tokens=4", "limit=4", "benchmark=[vscbench,pope]", "figures=false"]
+METHODS = ["method=none,cot,prompt,fewshot", "reasoning_tokens=4", "limit=4", "benchmark=[vscbench,pope]"]
 
 
 @pytest.fixture
