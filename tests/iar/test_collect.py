@@ -13,7 +13,7 @@ from iar import pairs
 
 @pytest.fixture
 def settings(pocket_data: Path) -> list[str]:
-    return [f"data.root={pocket_data}", "pairs.samples=2", "model.max_new_tokens=20"]
+    return [f"data.root={pocket_data}", "pairs.samples=2"]
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
