@@ -95,7 +95,7 @@ HOW = {
 _RUN = ["model.max_new_tokens=2", "limit=2"]
 SMALL = {
     "iar.analyze": ["parts=[separability]"],
-    "iar.collect": ["pairs.samples=1"],
+    "iar.collect": ["pairs.samples=1", "pairs.requests.limit=6"],
     "iar.sweep": [*_RUN, "controls=1", "confirm=false", "figures=false"],
     "iar.evaluate": [*_RUN, "model.reasoning_tokens=2"],
     "benchmark.pocket": ["--pairs", "4"],
