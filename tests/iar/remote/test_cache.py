@@ -106,7 +106,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from iar.remote.cache import Cache, Entry
-for n in range(100):
+for n in range(40):
     cache = Cache(Path(sys.argv[1]))
     cache.add(Entry(f"{sys.argv[2]}-{n}", "x" * 3000, "", "", 1, 1, 0.0))
     cache.close()  # every line is written by a file opened anew, which would cut off another's half line
@@ -121,7 +121,7 @@ def test_processes_do_not_break_each_other_s_lines(tmp_path: Path, warm_python: 
     assert [writer.wait(600) for writer in writers] == [0, 0, 0]
 
     keys = [json.loads(line)["key"] for line in path.read_text().splitlines()]
-    assert sorted(keys) == sorted(f"{writer}-{n}" for writer in range(3) for n in range(100))
+    assert sorted(keys) == sorted(f"{writer}-{n}" for writer in range(3) for n in range(40))
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
