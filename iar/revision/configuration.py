@@ -28,15 +28,15 @@ class Configuration:
     Attributes:
         method: How the model is steered, a row of `iar.revision.methods`: ``iar`` adds the revision vector, ``random``
             a random direction of the same length (the control); ``gated`` and ``categorical`` add where a gate fires
-            (`iar.revision.gate`), ``calibrated`` adds or takes off, ``adaptive``, ``nullspace``, ``ablation``,
-            ``rotation`` what depends on the activation (modules of `iar.revision`), ``addition`` at every position.
+            (`iar.revision.gate`), ``calibrated`` adds or takes off, ``adaptive``, ``nullspace`` and
+            ``ablation`` what depends on the activation (modules of `iar.revision`), ``addition`` at every position.
             Controls of the gate: ``gated_random``, ``calibrated_random``, ``categorical_random`` (random directions
             where they fire), ``random_gate``, ``calibrated_random_gate`` (the vector where a coin says so), ``gate`` (a
             fixed refusal where it fires). How it is prompted: ``cot``, ``prompt``, ``fewshot``. Several of these joined
             by ``+``, in that order and the steering last, e.g. ``fewshot+iar``.
         layers: Decoder block indices from 0; the vector is added to the block's output. At head level the blocks whose
             heads may be chosen; empty for all.
-        strength: Factor on the vector; for ``rotation`` degrees.
+        strength: Factor on the vector.
         scale: Unit of the strength: the difference of means itself (``raw``), its direction (``unit``), or the
             direction times the standard deviation of the projections (``sigma``, as in ITI) or the activations' mean
             length (``norm``).

@@ -77,7 +77,7 @@ def revise(
         scale: Unit of the strength: ``raw``, ``unit``, ``sigma`` or ``norm`` (see `iar.revision.direction`).
         heads: 0 for block outputs; K > 0 for the K attention heads of highest probe accuracy (ITI takes 48).
         method: ``iar``; ``random`` for the control, a random direction of the same length; ``none``; ``gated``,
-            ``calibrated``, ``categorical``, ``adaptive``, ``nullspace``, ``ablation``, ``addition``, ``rotation``
+            ``calibrated``, ``categorical``, ``adaptive``, ``nullspace``, ``ablation``, ``addition``
             (docs/beyond-iar.md).
         seed: Of the random direction.
         gate_layer, threshold, gate: Of a gate (`iar.revision.gate`): the block that it reads (-1: the first steered

@@ -107,15 +107,6 @@ METHODS = {
         ),
         Method("addition", "addition", strength=_FACTOR, positions=("all",)),
         Method(
-            "rotation",
-            "rotation",
-            strength="an angle in degrees",
-            rule="iar.revision.rotation",
-            reads_gates=True,
-            scales=("raw",),
-            kl=False,
-        ),
-        Method(
             "gated_random",
             "gate, random direction",
             strength=_FACTOR,

@@ -34,7 +34,7 @@ _REMEDY = "make it again with iar.extract"
 _LENGTHS = ("norm.mean", "sigma", "head.norm", "head.sigma")
 _SHARES = ("accuracy", "head.accuracy", "gate.auroc", "gate.rate", "gate.scores")
 _GATE_TENSORS = tuple(field.name for field in fields(Gates) if field.name not in ("categories", "header"))
-_OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "second", "category_weight", "category_vectors")
+_OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "category_weight", "category_vectors")
 
 
 def write(path: str | Path, vector_set: VectorSet) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from iar.vectors import gate_fit
 from iar.vectors.gates import Gates
-from iar.vectors.rule_fit import coefficients, second_axis
+from iar.vectors.rule_fit import coefficients
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,12 @@ def estimate(
     main: list[gate_fit.Fit] = []
     of_kinds: list[gate_fit.Fit] = []
     risk: list[Tensor] = []
-    second: dict[str, list[Tensor]] = {name: [] for name in files}
     for layer, values in enumerate(read.values):
         span = _Span(values, read.responses[layer])
         main.append(span.fit(torch.arange(len(values)), read.unsafe, folds))
         if categories:
             of_kinds.append(span.fit(rows, kinds, held))
         risk.append(span.risk(read.unsafe))
-        for name, known in files.items():
-            second[name].append(span.second(known.vectors[layer], read.unsafe))
         on_layer(layer + 1)
     scores, benign = torch.stack([probe.scores for probe in main]), read.values[:, ~read.unsafe].mean(1)
     shape = (len(categories), *benign.shape)
@@ -91,7 +88,6 @@ def estimate(
         benign_mean=benign,
         response_mean=read.responses.mean(1) if read.responses.shape[1] else benign,
         risk=torch.stack(risk),
-        second=torch.zeros_like(benign),
         categories=categories,
         category_weight=torch.stack([p.weight for p in of_kinds], 1) if categories else torch.zeros(shape),
         category_bias=torch.stack([p.bias for p in of_kinds], 1) if categories else torch.zeros(shape[:2]),
@@ -103,7 +99,7 @@ def estimate(
     for name, known in files.items():
         own = [known.categories[category].float() for category in categories]
         shifts = torch.stack(own) if own else shared.category_vectors
-        found[name] = replace(shared, second=torch.stack(second[name]), category_vectors=shifts)
+        found[name] = replace(shared, category_vectors=shifts)
     return found
 
 
@@ -146,17 +142,6 @@ class _Span:
     def _back(self, found: Tensor) -> Tensor:
         """(..., width) -> (..., hidden) float32."""
         return found.float() if self._basis is None else (found.double() @ self._basis.T).float()
-
-    def second(self, vector: Tensor, unsafe: Tensor) -> Tensor:
-        """The second axis to a vector, (hidden,) float32; what of the vector lies outside the span is one more axis."""
-        if self._basis is None:
-            return second_axis(self.values[unsafe], self.values[~unsafe], vector)
-        inside = vector.double() @ self._basis
-        outside = vector.double() - self._basis @ inside
-        rows = torch.nn.functional.pad(self.values, (0, 1))
-        found = second_axis(rows[unsafe], rows[~unsafe], torch.cat([inside, outside.norm()[None]])).double()
-        second: Tensor = self._basis @ found[:-1] + found[-1] * torch.nn.functional.normalize(outside, dim=0)
-        return second.float()
 
 
 def _header(read: Read, categories: tuple[str, ...]) -> dict[str, str]:

@@ -28,7 +28,6 @@ class Gates:
         response_mean: (layers, hidden) mean activation of answers to benign prompts, over their tokens; where no
             prompt has an answer, ``benign_mean``.
         risk: (layers, hidden) the coefficient of `iar.revision.nullspace`.
-        second: (layers, hidden) the second axis of `iar.revision.rotation`.
         categories: Kinds of harm that have a gate and a vector of their own.
         category_weight: (categories, layers, hidden) the category against benign: one multinomial logit a layer.
         category_bias: (categories, layers)
@@ -44,7 +43,6 @@ class Gates:
     benign_mean: Tensor
     response_mean: Tensor
     risk: Tensor
-    second: Tensor
     categories: tuple[str, ...]
     category_weight: Tensor
     category_bias: Tensor

@@ -14,15 +14,12 @@ every direction; what benign prompts still feel comes from the rest. Without res
 a harmless answer can be anything. AlphaSteer (arXiv 2506.07022) frees a fixed share of the dimensions instead, those of
 the smallest singular values, without taking means off. alpha is ``ridge`` times the mean of P S P's eigenvalues that
 are not zero, so that it means the same at every layer.
-
-Rotation (`iar.revision.rotation`) needs the second axis of its plane.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 ENERGY = 0.9
 RIDGE = 0.1
@@ -73,28 +70,3 @@ def _rows(matrix: Tensor, energy: float, floor: Tensor) -> Tensor:
     share = sizes.square().cumsum(0) / sizes.square().sum()
     needed = int((share < energy - 1e-12).sum()) + 1
     return directions[: min(needed, int((sizes > floor).sum()))]
-
-
-def second_axis(unsafe: Tensor, benign: Tensor, vector: Tensor) -> Tensor:
-    """The second axis of one layer's plane, (hidden,) float32 of length 1; zero where activations do not vary.
-
-    The first principal component of all activations with their component along the vector taken out; of its two
-    directions the one that the mean activation leans to, so that turning to it moves most activations least.
-
-    Args:
-        unsafe: (n, hidden) activations of unsafe prompts at the last prompt token.
-        benign: (m, hidden) the same of benign prompts.
-        vector: (hidden,) the layer's vector, of any length.
-    """
-    first = normalize(vector.double(), dim=0)
-    rows = torch.cat([unsafe, benign]).double()
-    rows = rows - (rows @ first)[:, None] * first
-    mean = rows.mean(0)
-    _, sizes, directions = torch.linalg.svd(rows - mean, full_matrices=False)
-    if sizes[0] <= 1e-10 * rows.norm():
-        return torch.zeros(len(first))
-    found = directions[0] - (directions[0] @ first) * first
-    lean = found @ mean
-    if lean == 0:
-        lean = found[found.abs().argmax()]
-    return (normalize(found, dim=0) * (1 if lean > 0 else -1)).float().cpu()

@@ -65,7 +65,7 @@ def areas(methods=("iar",)):
     return pd.DataFrame(rows, columns=["group", "against", "hypervolume", "low", "high"])
 
 
-EIGHT = ("iar", "gated", "categorical", "adaptive", "nullspace", "ablation", "addition", "rotation")
+EIGHT = ("iar", "gated", "calibrated", "categorical", "adaptive", "nullspace", "ablation", "addition")
 
 
 @pytest.fixture

@@ -63,7 +63,6 @@ def random_gates() -> Callable[..., Gates]:
             benign_mean=draw(layers, hidden),
             response_mean=draw(layers, hidden),
             risk=draw(layers, hidden),
-            second=draw(layers, hidden),
             categories=("drugs", "violence"),
             category_weight=draw(2, layers, hidden),
             category_bias=draw(2, layers),

@@ -29,7 +29,6 @@ from iar.revision.methods import controls
         ({"method": "random_gate", "layers": (14,), "strength": 2, "seed": 1}, "random_gate-L14-x2-s1"),
         ({"method": "gate", "layers": (14,), "threshold": 0.9}, "gate-L14-t0.9"),
         ({"method": "addition", "layers": (14,), "strength": 1}, "addition-L14-x1"),
-        ({"method": "rotation", "layers": (14,), "strength": 90}, "rotation-L14-x90"),
         ({"method": "cot+gated", "layers": (14,), "strength": 1}, "cot+gated-L14-x1"),
         ({"method": "iar", "layers": (14,), "strength": 4, "kl": 0.1}, "iar-L14-x4-kl0.1"),
     ],
@@ -49,7 +48,7 @@ def test_what_kind_a_method_is() -> None:
         ("iar", "ablation", "addition"), (False, False, False)
     )
     assert kind("gated") == kind("calibrated") == kind("categorical") == (True, True, False)
-    assert kind("adaptive") == kind("nullspace") == kind("rotation") == (False, True, False)
+    assert kind("adaptive") == kind("nullspace") == (False, True, False)
     assert {kind(name) for name in controls() if name != "random"} == {(True, True, True)}
     assert kind("random") == (False, False, True)
     assert Configuration("addition", (3,), 1.0).positions == "all"
@@ -95,10 +94,9 @@ def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
         ({"method": "categorical_random", "scale": "norm"}, "takes scale=raw or unit, not norm"),
         ({"method": "adaptive", "scale": "norm"}, "method 'adaptive' takes scale=raw or unit, not norm: its strength"),
         ({"method": "ablation", "scale": "sigma"}, "takes scale=raw, not sigma: its strength is a share of the compon"),
-        ({"method": "rotation", "scale": "unit"}, "takes scale=raw, not unit: its strength is an angle in degrees"),
-        ({"method": "rotation", "kl": 0.1}, "method 'rotation' has no strength without effect, so kl=… cannot"),
+        ({"method": "ablation", "scale": "unit"}, "takes scale=raw, not unit: its strength is a share of the compon"),
         ({"method": "gate", "kl": 0.1}, "method 'gate' has no strength without effect"),
-        ({"method": "calibrated", "kl": 0.1}, "method 'calibrated' has no strength without effect"),
+        ({"method": "calibrated", "kl": 0.1}, "method 'calibrated' has no strength without effect, so kl=… cannot"),
         (
             {"method": "calibrated", "threshold": 0.4, "release_threshold": 0.5},
             "release_threshold=0.5 must be a probability from 0 to threshold=0.4",

@@ -169,7 +169,7 @@ def test_random_categories_keep_gates_and_lengths(vectors: VectorSet, random_gat
     assert not torch.equal(directions(dataclasses.replace(plain, seed=2), known).layers[4], control.layers[4])
 
 
-@pytest.mark.parametrize("method", ["gated", "calibrated", "categorical", "adaptive", "nullspace", "rotation"])
+@pytest.mark.parametrize("method", ["gated", "calibrated", "categorical", "adaptive", "nullspace"])
 def test_what_needs_gates_says_so(vectors: VectorSet, method: str) -> None:
     with pytest.raises(UserError, match=r"iar\.extract gates=true"):
         directions(Configuration(method, (4,), 2.0), vectors)
@@ -177,7 +177,7 @@ def test_what_needs_gates_says_so(vectors: VectorSet, method: str) -> None:
 
 def test_rules_stand_at_their_layers(vectors: VectorSet, random_gates: Any) -> None:
     known = dataclasses.replace(vectors, gates=random_gates())
-    for method in ("adaptive", "nullspace", "ablation", "rotation"):
+    for method in ("adaptive", "nullspace", "ablation"):
         found = directions(Configuration(method, (1, 4), 1.0), known)
         assert (found.blocks, found.gate, dict(found.layers)) == ((1, 4), None, {})
         added = found.rules[4].added(torch.randn(3, 32))

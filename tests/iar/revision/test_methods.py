@@ -49,7 +49,7 @@ def test_every_method_is_described(row: Method) -> None:
 def test_what_is_derived() -> None:
     assert list(METHODS) == [
         *("none", "iar", "random", "gated", "calibrated", "categorical"),
-        *("adaptive", "nullspace", "ablation", "addition", "rotation"),
+        *("adaptive", "nullspace", "ablation", "addition"),
         *("gated_random", "calibrated_random", "calibrated_random_gate", "categorical_random", "random_gate", "gate"),
     ]
     assert controls() == (
@@ -75,7 +75,7 @@ def test_what_is_derived() -> None:
     }
     assert names(gated=True) == ["gated", "calibrated", "categorical", *controls()[1:]]
     assert names(releases=True) == ["calibrated", "calibrated_random", "calibrated_random_gate"]
-    assert names(reads_gates=True) == ["adaptive", "nullspace", "rotation"]
+    assert names(reads_gates=True) == ["adaptive", "nullspace"]
     assert names(categorical=True) == ["categorical", "categorical_random"]
     assert names(routed=True) == ["calibrated_random_gate", "random_gate", "gate"]
     assert names(draws="directions") == ["random", "gated_random", "calibrated_random", "categorical_random"]
@@ -85,13 +85,13 @@ def test_what_is_derived() -> None:
         *("gated_random", "calibrated_random", "calibrated_random_gate", "random_gate", "gate"),
     ]
     assert names(kl=False) == [
-        *("none", "calibrated", "rotation", "calibrated_random", "calibrated_random_gate", "gate"),
+        *("none", "calibrated", "calibrated_random", "calibrated_random_gate", "gate"),
     ]
     assert names(strength="") == ["none", "gate"]
     assert names(positions=("all",)) == ["addition"]
-    assert names(scales=("raw",)) == ["ablation", "rotation"]
+    assert names(scales=("raw",)) == ["ablation"]
     assert names(scales=("raw", "unit")) == ["categorical", "adaptive", "categorical_random"]
-    rules = ("adaptive", "nullspace", "ablation", "rotation")
+    rules = ("adaptive", "nullspace", "ablation")
     assert {row.name: row.rule for row in METHODS.values() if row.rule} == {n: f"iar.revision.{n}" for n in rules}
 
 

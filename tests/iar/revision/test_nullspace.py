@@ -15,7 +15,7 @@ from iar.vectors.gates import Gates
 def gated(vectors: VectorSet, **known: torch.Tensor) -> VectorSet:
     """The vectors with gates of which only this is known."""
     zero = torch.zeros_like(vectors.vectors)
-    names = ("weight", "benign_mean", "response_mean", "risk", "second")
+    names = ("weight", "benign_mean", "response_mean", "risk")
     of_layers = {name: known.get(name, zero) for name in names} | dict.fromkeys(("bias", "auroc", "rate"), zero[:, 0])
     none = {"category_weight": zero[None, :0], "category_bias": zero[None, :0, 0], "category_vectors": zero[None, :0]}
     return replace(vectors, gates=Gates(**of_layers, **none, categories=(), header={}))

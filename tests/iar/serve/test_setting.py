@@ -68,7 +68,7 @@ def test_what_the_vectors_lack(tiny: LoadedModel, tiny_vectors: VectorSet) -> No
         ({"layer": -1}, "layer -1 is outside the model"),
         ({"heads": 4}, "needs vectors of heads"),
         ({"layer": 3, "method": "gated"}, "needs gates"),
-        ({"layer": 3, "method": "rotation"}, "needs gates"),
+        ({"layer": 3, "method": "adaptive"}, "needs gates"),
     ):
         with pytest.raises(Refused, match=said):
             known.checked(read(value, "iar"), "iar")

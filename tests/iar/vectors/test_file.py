@@ -145,7 +145,7 @@ def test_a_place_that_cannot_be_written(vectors: VectorSet, tmp_path: Path) -> N
 def gated(vectors: VectorSet) -> VectorSet:
     """With gates of one category, fitted on two unsafe and three benign prompts."""
     generator = torch.Generator().manual_seed(1)
-    wide = ("weight", "benign_mean", "response_mean", "risk", "second")
+    wide = ("weight", "benign_mean", "response_mean", "risk")
     tensors = {name: torch.randn(6, 32, generator=generator) for name in wide}
     tensors |= {name: torch.rand(6, generator=generator) for name in ("bias", "auroc", "rate")}
     tensors |= {name: torch.randn(1, 6, 32, generator=generator) for name in ("category_weight", "category_vectors")}
@@ -200,8 +200,8 @@ def test_gates_that_do_not_fit_are_refused(gated: VectorSet, tmp_path: Path) -> 
     ):
         file.write(path, dataclasses.replace(gated, gates=dataclasses.replace(gates, **change)))
         assert shown in error_of(path)
-    nan = dataclasses.replace(gates, second=gates.second * torch.nan)
-    with pytest.raises(UserError, match=r"gate\.second holds NaN or infinity: .* is not written"):
+    nan = dataclasses.replace(gates, risk=gates.risk * torch.nan)
+    with pytest.raises(UserError, match=r"gate\.risk holds NaN or infinity: .* is not written"):
         file.write(path, dataclasses.replace(gated, gates=nan))
     tensors, header = file.read_tensors(path)
     file.write_tensors(path, {n: t for n, t in tensors.items() if n != "gate.rate"}, header)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from iar.vectors.gate_estimation import Known, Read, estimate
-from iar.vectors.rule_fit import coefficients, second_axis
+from iar.vectors.rule_fit import coefficients
 
 LAYERS, UNSAFE, BENIGN, ANSWERS = 2, 24, 30, 8
 
@@ -47,8 +47,6 @@ def test_every_part_is_what_it_says(width):
     for layer in range(LAYERS):
         risk = coefficients(unsafe[layer], benign[layer], read.responses[layer])
         assert torch.allclose(gates.risk[layer], risk, atol=1e-5 * float(risk.abs().max() + 1))
-        second = second_axis(unsafe[layer], benign[layer], file.vectors[layer])
-        assert torch.allclose(gates.second[layer], second, atol=1e-5)
     fires = torch.sigmoid(torch.einsum("lph,lh->lp", read.values, gates.weight) + gates.bias[:, None]) > 0.5
     assert (fires == read.unsafe).float().mean() > 0.95
     assert gates.scores.shape == (LAYERS, UNSAFE + BENIGN)
@@ -63,7 +61,6 @@ def test_files_share_what_is_not_theirs():
     one, other = known(12), Known(torch.eye(12)[:LAYERS], known(12).categories)
     found = estimate(reading(12), {"one": one, "other": other})
     assert torch.equal(found["one"].weight, found["other"].weight)
-    assert not torch.allclose(found["one"].second, found["other"].second)
 
 
 def test_a_category_of_one_group_and_one_without_pairs_have_no_gate():

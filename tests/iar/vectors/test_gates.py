@@ -11,9 +11,7 @@ from iar.vectors import Gates
 def gates(**known: Any) -> Gates:
     """Two layers of width three, one category, two unsafe and three benign prompts."""
     generator = torch.Generator().manual_seed(0)
-    tensors = {
-        n: torch.randn(2, 3, generator=generator) for n in ("weight", "benign_mean", "response_mean", "risk", "second")
-    }
+    tensors = {n: torch.randn(2, 3, generator=generator) for n in ("weight", "benign_mean", "response_mean", "risk")}
     tensors |= {n: torch.rand(2, generator=generator) for n in ("bias", "auroc", "rate")}
     tensors |= {n: torch.randn(1, 2, 3, generator=generator) for n in ("category_weight", "category_vectors")}
     tensors |= {

@@ -49,7 +49,7 @@ def test_inspect(run: Callable[..., tuple[int, str, str]], vectors: VectorSet, t
 
 
 def test_inspect_shows_gates(run: Callable[..., tuple[int, str, str]], vectors: VectorSet, tmp_path: Path) -> None:
-    wide = dict.fromkeys(("weight", "benign_mean", "response_mean", "risk", "second"), vectors.vectors)
+    wide = dict.fromkeys(("weight", "benign_mean", "response_mean", "risk"), vectors.vectors)
     of_layers = dict.fromkeys(("bias", "auroc", "rate"), vectors.accuracy)
     scores = torch.tensor([[0.9, 0.6, 0.1, 0.2, 0.7]]).expand(6, 5)
     header = {"gate_unsafe": "2", "gate_benign": "3", "gate_categories": "[]"}

@@ -183,7 +183,6 @@ def test_extraction_makes_them_where_it_is_asked_to(compose, tiny, pocket_data, 
         found = vector_files.extract(compose("extract", *settings, f"vectors={tmp_path / folder}"), tiny, [PLAIN, pwd])
     one, other = (found[c.source].gates for c in (PLAIN, pwd))
     assert one is not None and other is not None and torch.equal(one.weight, other.weight)
-    assert not torch.equal(one.second, other.second)
     assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
     cfg = compose("extract", *settings)
     with pytest.raises(UserError, match="shard=0/2 makes a part of the vectors, without gates"):

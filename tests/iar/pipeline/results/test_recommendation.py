@@ -231,7 +231,7 @@ def test_it_is_the_same_again_and_plain_data(folder):
 
 def test_what_cannot_be_chosen_from(folder, tmp_path):
     for options, message in (
-        ({"method": "rotation"}, "holds no configuration of method 'rotation'.*iar"),
+        ({"method": "ablation"}, "holds no configuration of method 'ablation'.*iar"),
         ({"method": "gatd"}, "unknown method 'gatd'.*gated"),
         ({"most": -1}, "--most -1 must be a number from 0 to 100"),
         ({"most": float("nan")}, "--most nan must be a number from 0 to 100"),
