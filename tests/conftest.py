@@ -111,8 +111,7 @@ def test_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[str]:
     """What a test may start in place of Python: its processes are forks of one that has imported torch, transformers
-    and iar, which costs a new one many seconds (tests/warm). While there is a file of this name with ``.cold`` at its
-    end, they are new ones."""
+    and iar, which costs a new one many seconds (tests/warm)."""
     if not hasattr(os, "pidfd_open"):
         yield sys.executable  # not on Linux
         return
@@ -122,8 +121,7 @@ def warm_python() -> Iterator[str]:
         listener.bind(str(place))
         listener.listen(100)
         client = shlex.join([sys.executable, "-ISE", str(warm / "client.py"), str(place)])
-        cold = f'[ -e "$0.cold" ] && exec {shlex.quote(sys.executable)} "$@"'
-        python.write_text(f'#!/bin/sh\n{cold}\nexec {client} "$@"\n')
+        python.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
         python.chmod(0o700)
         server = subprocess.Popen(
             [sys.executable, str(warm / "server.py"), str(listener.fileno()), str(python)],
