@@ -73,6 +73,16 @@ SLOW = tuple(
         "iar/test_help.py::test_three_examples", "iar/vectors/test_estimation.py::test_copies",
         "iar/vectors/test_estimation.py::test_memory",
         "iar/vectors/test_gate_fit.py::test_probabilities", "test_docs.py::test_commands_exist",
+        "benchmark/pocket/test_perturbed.py::test_every_item", "benchmark/test_huggingface.py::test_popes_parquet",
+        "benchmark/test_inert.py::test_every_control", "iar/export/test_main.py::test_every_kind",
+        "iar/generation/test_divergence.py::test_a_strength", "iar/judges/test_endpoint_judge.py::test_a_server_that",
+        "iar/pipeline/evaluation/test_tracking.py::test_mlflow",
+        "iar/pipeline/evaluation/test_tracking.py::test_wandb",
+        "iar/pipeline/extraction/test_kl_strength.py::test_the_budget",
+        "iar/pipeline/extraction/test_kl_strength.py::test_what_was_found", "iar/records/test_lock.py::test_one_process",
+        "iar/remote/test_client.py::test_every_request", "iar/test_init.py::test_a_run_is",
+        "iar/test_init.py::test_answers_are", "iar/test_init.py::test_the_page_runs",
+        "iar/vectors/test_hub.py::test_a_sweep",
     )
 )  # fmt: skip
 
