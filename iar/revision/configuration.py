@@ -274,7 +274,7 @@ def canonical(method: str) -> str:
     parts = [part.strip() for part in str(method).split("+")]
     for part in parts:
         if part not in known:
-            raise UserError(f"unknown method {part!r}: {did_you_mean(part, known)}")
+            raise UserError(f"unknown method {part!r}: {methods.LEFT.get(part) or did_you_mean(part, known)}")
     if len(set(parts)) < len(parts) or len(METHODS.keys() & parts) > 1:
         raise UserError(f"method {method!r} names a part twice or steers in two ways: try fewshot+iar")
     kept = [part for part in known if part in parts and part != "none"]

@@ -177,6 +177,10 @@ METHODS = {
     )
 }
 
+LEFT = {
+    "rotation": "it left the toolkit, as it helped on no model measured; an earlier version reads runs that hold it"
+}
+
 
 def steering(method: str) -> Method:
     """The row of the part of a method that steers; that of ``none`` where none does.

@@ -96,6 +96,7 @@ def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:
         ({"method": "ablation", "scale": "sigma"}, "takes scale=raw, not sigma: its strength is a share of the compon"),
         ({"method": "ablation", "scale": "unit"}, "takes scale=raw, not unit: its strength is a share of the compon"),
         ({"method": "gate", "kl": 0.1}, "method 'gate' has no strength without effect"),
+        ({"method": "rotation"}, "unknown method 'rotation': it left the toolkit, as it helped on no model measured"),
         ({"method": "calibrated", "kl": 0.1}, "method 'calibrated' has no strength without effect, so kl=… cannot"),
         (
             {"method": "calibrated", "threshold": 0.4, "release_threshold": 0.5},
