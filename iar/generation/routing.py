@@ -37,8 +37,10 @@ def tossed(configuration: Configuration, gate: Gate, gates: Gates, row: Row) -> 
     coin = int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "little") / 2**64
     if coin < gates.rate_at(gate.layer, configuration.threshold):
         return _steered_by(configuration, "iar")
-    if configuration.traits.releases and coin >= gates.rate_at(gate.layer, configuration.release_threshold):
-        return _steered_by(replace(configuration, strength=-configuration.release), "iar")
+    if configuration.traits.releases:
+        released = gates.released_at(gate.layer, configuration.release_threshold, configuration.release_if == "refused")
+        if coin >= 1 - released:
+            return _steered_by(replace(configuration, strength=-configuration.release), "iar")
     return unsteered(configuration)
 
 

@@ -26,8 +26,8 @@ _EXAMPLES = r"""examples:
     --model_args pretrained=DIR,vectors=FILE,layers=9+14,strength=0.5,positions=all --batch_size 8
 
 --model_args takes what iar.revise takes (layers, strength, positions, scale, heads, method, seed, gate_layer,
-threshold, gate, release, release_threshold), and dtype, device, revision, template of the model. Everything else is
-lm-eval's own.
+threshold, gate, release, release_threshold, release_if), and dtype, device, revision, template of the model.
+Everything else is lm-eval's own.
 """
 
 

@@ -14,10 +14,11 @@ from iar.vectors.estimator import Estimator
 Prompting = Literal["cot", "prompt", "fewshot"]
 ShotsBy = Literal["", "seed", "category"]
 Firing = Literal["hard", "soft"]
+ReleaseIf = Literal["harmless", "refused"]
 
 _PROMPTING = ("reminder", "shots", "shots_by", "shots_seed")
 _CONDITIONAL = ("gate_layer", "threshold", "gate", "kl")
-_RELEASING = ("release", "release_threshold")
+_RELEASING = ("release", "release_threshold", "release_if")
 STANDARD = "standard"  # the reminder that goes without saying
 
 
@@ -57,7 +58,9 @@ class Configuration:
         kl: 0, or the mean KL divergence (nats) on benign prompts that the strength may cause: it is then the largest
             one below ``strength`` that keeps to it.
         release: Of ``calibrated``: factor on the vector that is taken off where the gate reads harmless.
-        release_threshold: Probability of "unsafe" below which it is. Both are the defaults for every other method.
+        release_threshold: Probability of "unsafe" below which it is.
+        release_if: ``harmless``: wherever it is; ``refused``: only where the model by itself would refuse, as a second
+            probe of the file reads. These three are the defaults for every other method.
     """
 
     method: str = "none"
@@ -80,6 +83,7 @@ class Configuration:
     kl: float = 0.0
     release: float = 0.5
     release_threshold: float = 0.3
+    release_if: ReleaseIf = "harmless"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", canonical(self.method))
@@ -93,6 +97,7 @@ class Configuration:
             ("positions", self.positions, get_args(Positions)),
             ("estimator", self.estimator, get_args(Estimator)),
             ("gate", self.gate, get_args(Firing)),
+            ("release_if", self.release_if, get_args(ReleaseIf)),
         ):
             if value not in options:
                 raise UserError(f"unknown {label} {value!r}: {did_you_mean(str(value), options)}")
@@ -210,6 +215,7 @@ class Configuration:
             told += [f"r{self.release:g}"]
             default = self.release_threshold == Configuration.release_threshold
             told += [] if default else [f"rt{self.release_threshold:g}"]
+            told += ["refused"] if self.release_if == "refused" else []
         return "-".join([*told, f"kl{self.kl:g}"] if self.kl else told)
 
     @property
@@ -243,6 +249,7 @@ class Configuration:
         values = self.to_dict() | {"method": self.steering}
         unused = (*_PROMPTING, *(() if self.conditional or self.kl else _CONDITIONAL))
         unused += () if self.traits.releases else _RELEASING
+        unused += ("release_if",) if self.release_if == "harmless" else ()  # answers of before it are known by the same
         return {name: value for name, value in values.items() if name not in unused}
 
     def to_dict(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from iar.errors import UserError
 from iar.models.checkpoint import LoadedModel
 from iar.models.decoder import Decoder, decoder_of
-from iar.revision.configuration import Configuration, Firing
+from iar.revision.configuration import Configuration, Firing, ReleaseIf
 from iar.revision.direction import directions
 from iar.revision.hooks import steering
 from iar.revision.methods import METHODS, Positions, Scale
@@ -51,6 +51,7 @@ def revise(
     gate: Firing | Sequence[Firing] = "hard",
     release: float | Sequence[float] = Configuration.release,
     release_threshold: float | Sequence[float] = Configuration.release_threshold,
+    release_if: ReleaseIf | Sequence[ReleaseIf] = "harmless",
     prompt_length: int | None = None,
     compiled: bool = False,
 ) -> Iterator[None]:
@@ -82,8 +83,8 @@ def revise(
         seed: Of the random direction.
         gate_layer, threshold, gate: Of a gate (`iar.revision.gate`): the block that it reads (-1: the first steered
             one), the probability from which it fires, ``hard`` or ``soft``.
-        release, release_threshold: Of ``calibrated``: the strength with which the vector is taken off where the
-            probability is below the second.
+        release, release_threshold, release_if: Of ``calibrated``: the strength with which the vector is taken off where
+            the probability is below the second; wherever that is, or only where the model would refuse (``refused``).
         prompt_length: Tokens of the padded prompt.
 
     Raises:
@@ -97,7 +98,7 @@ def revise(
     rows = _rows(
         vectors=vectors, layers=layers, strength=strength, positions=positions, scale=scale, heads=heads,
         method=method, seed=seed, gate_layer=gate_layer, threshold=threshold, gate=gate,
-        release=release, release_threshold=release_threshold,
+        release=release, release_threshold=release_threshold, release_if=release_if,
     )  # fmt: skip
     sources = [row.pop("vectors") for row in rows]
     files = dict.fromkeys(source for source in sources if not isinstance(source, VectorSet))

@@ -83,7 +83,9 @@ def directions(configuration: Configuration, vectors: VectorSet | None) -> Revis
         revision = _constant(configuration, vectors)
         if traits.releases:
             off = _constant(replace(configuration, strength=-configuration.release), vectors)
-            revision = Revision(_stacked(revision.layers, off.layers), _stacked(revision.heads, off.heads))
+            spare = configuration.release_if == "refused"  # what the condition adds: nothing
+            layers = _stacked(revision.layers, off.layers, spare)
+            revision = Revision(layers, _stacked(revision.heads, off.heads, spare))
     return replace(revision, gate=_gate(configuration, vectors, revision)) if configuration.gated else revision
 
 
@@ -109,8 +111,8 @@ def _constant(configuration: Configuration, vectors: VectorSet) -> Revision:
     return Revision(heads=_of_heads(configuration, vectors.heads))
 
 
-def _stacked(one: Mapping[int, Tensor], other: Mapping[int, Tensor]) -> dict[int, Tensor]:
-    return {layer: torch.stack([one[layer], other[layer]]) for layer in one}
+def _stacked(one: Mapping[int, Tensor], other: Mapping[int, Tensor], spare: bool) -> dict[int, Tensor]:
+    return {layer: torch.stack([one[layer], other[layer], *[0 * one[layer]] * spare]) for layer in one}
 
 
 def _gate(configuration: Configuration, vectors: VectorSet, revision: Revision) -> Gate:
@@ -124,7 +126,8 @@ def _gate(configuration: Configuration, vectors: VectorSet, revision: Revision) 
     soft = configuration.gate == "soft"
     if configuration.traits.releases:
         probe = gates.weight[layer], gates.bias[layer]
-        return both_ways(layer, *probe, configuration.threshold, configuration.release_threshold, soft)
+        condition = gates.refusal(layer) if configuration.release_if == "refused" else None
+        return both_ways(layer, *probe, configuration.threshold, configuration.release_threshold, soft, condition)
     kind: Kind = "soft" if soft else "hard"
     return Gate(layer, gates.weight[layer][None], gates.bias[layer][None], configuration.threshold, kind)
 

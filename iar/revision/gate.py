@@ -7,7 +7,7 @@
     ramp:       weight (p - threshold) / (1 - threshold) where p > threshold, else 0
 
 ``calibrated`` steers both ways by one probe: a gate of (w, -w) and (b, -b), whose second p is the first one's 1 - p,
-with a threshold for each (`both_ways`).
+with a threshold for each (`both_ways`). A third probe may be a condition of the second way: it adds nothing itself.
 
 The weight multiplies what is added at the blocks from g on, at this token and at every one that is generated: it is
 decided once a prompt (CAST, arXiv 2409.05907, decides on its first forward pass too). Probes: `iar.vectors.gates`.
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 Kind = Literal["hard", "soft", "strongest", "ramp"]
+MET = 0.5  # of a condition: both are as likely
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Gate:
         layer: The block whose output is read.
         weight: (k, hidden) float32.
         bias: (k,) float32.
-        threshold: Probability from which it fires; one for all k, or k of them.
+        threshold: Probability from which it fires; one for all k, or one for each that is not the condition.
+        conditioned: The last probe is the condition of the one before, which fires where both do; its own weight is 0.
     """
 
     layer: int
@@ -41,6 +43,7 @@ class Gate:
     bias: Tensor
     threshold: float | tuple[float, ...] = 0.5
     kind: Kind = "hard"
+    conditioned: bool = False
 
     def probabilities(self, hidden: Tensor) -> Tensor:
         """(n, hidden) activations at the last prompt token -> (n, k) float32."""
@@ -53,6 +56,13 @@ class Gate:
 
     def decide(self, found: Tensor) -> Tensor:
         """(n, k) probabilities -> (n, k) float32 factors of what is added."""
+        if not self.conditioned:
+            return self._fire(found)
+        *ways, conditional = self._fire(found[:, :-1]).unbind(1)
+        met = (found[:, -1] > MET).to(found.dtype)
+        return torch.stack([*ways, conditional * met, torch.zeros_like(met)], 1)
+
+    def _fire(self, found: Tensor) -> Tensor:
         if self.kind == "soft":
             return found
         threshold = found.new_tensor(self.threshold)
@@ -65,10 +75,24 @@ class Gate:
         return best * fires
 
 
-def both_ways(layer: int, weight: Tensor, bias: Tensor, above: float, below: float, soft: bool = False) -> Gate:
-    """The gate of two ways that one probe, (hidden,) and (), decides: p > ``above``, and p < ``below``."""
+def both_ways(
+    layer: int,
+    weight: Tensor,
+    bias: Tensor,
+    above: float,
+    below: float,
+    soft: bool = False,
+    condition: tuple[Tensor, Tensor] | None = None,
+) -> Gate:
+    """The gate of two ways that one probe, (hidden,) and (), decides: p > ``above``, and p < ``below``.
+
+    Args:
+        condition: Weight and bias of the probe that must fire too for the second way.
+    """
     kind: Kind = "ramp" if soft else "hard"
-    return Gate(layer, torch.stack([weight, -weight]), torch.stack([bias, -bias]), (above, 1 - below), kind)
+    probes = [(weight, bias), (-weight, -bias), *([condition] if condition else [])]
+    weights, biases = (torch.stack(parts) for parts in zip(*probes, strict=True))
+    return Gate(layer, weights, biases, (above, 1 - below), kind, bool(condition))
 
 
 def widest(gates: Sequence[Gate | None]) -> int:

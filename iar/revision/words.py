@@ -13,7 +13,7 @@ from iar.errors import UserError, did_you_mean
 
 _WHOLE = ("heads", "seed", "gate_layer")
 _NUMBERS = ("strength", "threshold", "release", "release_threshold")
-_NAMES = ("method", "positions", "scale", "gate")
+_NAMES = ("method", "positions", "scale", "gate", "release_if")
 SETTINGS = ("layers", *_WHOLE, *_NUMBERS, *_NAMES)
 
 

@@ -28,8 +28,8 @@ A request says how it is steered in the field iar, in the words of iar.revise:
   )
 
   layer (or layers, or heads), strength, positions, scale, method, seed, gate_layer, threshold, gate, release,
-  release_threshold. No iar: unsteered, or what --setting says of the model's name. A list of settings gets one choice
-  each, computed together. choices[i].iar holds the setting, and the gate's probability and whether it fired.
+  release_threshold, release_if. No iar: unsteered, or what --setting says of the model's name. A list of settings gets
+  one choice each, computed together. choices[i].iar holds the setting, and the gate's probability and whether it fired.
 
 Answers are greedy unless the request has a temperature above 0. The key comes from the environment: {KEY}.
 docs/integrations.md tells more.

@@ -17,7 +17,7 @@ from iar.vectors.vector_set import VectorSet
 
 _NUMBERS = ("strength", "threshold", "release", "release_threshold")
 _WHOLE = ("heads", "seed", "gate_layer")
-_WORDS = ("positions", "scale", "method", "gate")
+_WORDS = ("positions", "scale", "method", "gate", "release_if")
 FIELDS = ("layer", "layers", *_NUMBERS, *_WHOLE, *_WORDS)
 _MOST = 2**63 - 1
 
@@ -81,7 +81,7 @@ def shown(found: Configuration) -> dict[str, Any]:
     if found.gated:
         told |= {name: getattr(found, name) for name in ("gate_layer", "threshold", "gate")}
     if found.traits.releases:
-        told |= {name: getattr(found, name) for name in ("release", "release_threshold")}
+        told |= {name: getattr(found, name) for name in ("release", "release_threshold", "release_if")}
     return {name: value for name, value in told.items() if value not in (0, []) or name == "strength"}
 
 

@@ -15,7 +15,7 @@ are all alike the optimism comes out some 1.4 times too large).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,34 +96,77 @@ def redraw(outcomes: pd.DataFrame, candidates: Sequence[str], draws: int = 1000,
         draws: 1000 make a share of 50 % good to about 3 points.
         seed: The same seed gives the same draws.
     """
-    table, random = wide(outcomes[outcomes["configuration"].isin(candidates)]), np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
+
+    def drawn(benchmark: str, clusters: Sequence[str]) -> np.ndarray:
+        count = len(clusters)
+        times = random.multinomial(count, np.full(count, 1 / count), size=draws)
+        return np.vstack([times, times == 0])
+
+    return _draws(outcomes, candidates, "cluster", drawn)
+
+
+def leave_out(outcomes: pd.DataFrame, candidates: Sequence[str]) -> Draws | None:
+    """Each family of questions (a kind of harm, a type of prompt) left out in turn, as draws: no choice has seen it.
+
+    Args:
+        outcomes, candidates: As `redraw`.
+
+    Returns:
+        As many draws as families, each of which leaves one out; None where there are fewer than two.
+    """
+    known = outcomes[outcomes["family"] != ""] if "family" in outcomes else outcomes[:0]
+    families = sorted({*zip(known["benchmark"], known["family"], strict=True)} if len(known) else ())
+    if len(families) < 2:
+        return None
+
+    def without(benchmark: str, own: Sequence[str]) -> np.ndarray:
+        alone = np.array([[(benchmark, name) == family for name in own] for family in families])
+        return np.vstack([~alone, alone]).astype(float)
+
+    return _draws(outcomes, candidates, "family", without)
+
+
+def _draws(
+    outcomes: pd.DataFrame, candidates: Sequence[str], column: str, times: Callable[[str, Sequence[str]], np.ndarray]
+) -> Draws:
+    """Args:
+    column: What is drawn: ``cluster`` or ``family``.
+    times: Of a benchmark and its groups (2 draws, groups), how often each counts inside, and outside, of each draw.
+    """
+    table = wide(outcomes[outcomes["configuration"].isin(candidates)])
     there = {*zip(table.rows["benchmark"], table.rows["metric"], strict=True)}
     metrics = tuple(m for m in metrics_of({name for name, _ in there}) if there.issuperset(m.parts))
     order = [table.configurations.index(name) for name in candidates]
     found: dict[tuple[str, str], Any] = {}
     for benchmark in dict.fromkeys(name for metric in metrics for name, _ in metric.parts):
         own = list(dict.fromkeys(part for metric in metrics for part in metric.parts if part[0] == benchmark))
-        found |= dict(zip(own, _means(table, random, own, draws), strict=True))
+        found |= dict(zip(own, _means(table, column, own, times), strict=True))
     scores = np.stack([np.mean([found[part] for part in m.parts], axis=0)[:, order] for m in metrics], axis=-1)
-    return Draws(tuple(candidates), metrics, scores[0], scores[1 : 1 + draws], scores[1 + draws :])
+    return Draws(tuple(candidates), metrics, scores[0], *np.split(scores[1:], 2))
 
 
-def _means(table: Wide, random: np.random.Generator, places: Sequence[tuple[str, str]], draws: int) -> list[np.ndarray]:
+def _means(
+    table: Wide,
+    column: str,
+    places: Sequence[tuple[str, str]],
+    times_of: Callable[[str, Sequence[str]], np.ndarray],
+) -> list[np.ndarray]:
     """Of each metric of one benchmark (1 + 2 draws, configurations): as it is, inside and outside of each draw."""
     chosen = [
         ((table.rows["benchmark"] == name) & (table.rows["metric"] == metric)).to_numpy() for name, metric in places
     ]
     at = np.any(chosen, axis=0)
-    cluster = np.zeros(len(at), dtype=int)
-    cluster[at] = codes(list(table.rows["cluster"][at]))
-    groups = int(cluster.max()) + 1
-    drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=draws)
-    times = np.vstack([np.ones((1, groups)), drawn, drawn == 0])
+    names = [str(name) for name in table.rows[column][at]]
+    group = np.zeros(len(at), dtype=int)
+    group[at] = codes(names)
+    groups = int(group.max()) + 1
+    times = np.vstack([np.ones((1, groups)), times_of(places[0][0], sorted(set(names)))])
     means = []
     for rows in chosen:
         values = table.values[rows]
         weight = np.where(np.isnan(values), 0.0, np.nan_to_num(table.weights[rows]))
-        hits, total = (_sums(part, cluster[rows], groups) for part in (weight * np.nan_to_num(values), weight))
+        hits, total = (_sums(part, group[rows], groups) for part in (weight * np.nan_to_num(values), weight))
         with np.errstate(divide="ignore", invalid="ignore"):
             means.append((times @ hits) / (times @ total))
     return means

@@ -2,10 +2,10 @@
 
 Layer level: ``layer.{i}`` (hidden,); ``norm.mean``, ``sigma``, ``separation``, ``accuracy`` (layers,). Head level:
 ``head.{i}`` (heads, head_dim); ``head.norm``, ``head.sigma``, ``head.accuracy`` (layers, heads). Gates, where they were
-made: ``gate.{name}`` for each tensor of `iar.vectors.gates.Gates`. The header's strings say how it was made and of
-which model (`iar.vectors.header`); those of gates begin with ``gate_``. The bytes depend on the content alone,
-``created`` included: set SOURCE_DATE_EPOCH to get the same bytes at another time. Of vectors that another library made
-only the layers that have one are there, and no statistics.
+made: ``gate.{name}`` for each tensor of `iar.vectors.gates.Gates` that is known. The header's strings say how it was
+made and of which model (`iar.vectors.header`); those of gates begin with ``gate_``. The bytes depend on the content
+alone, ``created`` included: set SOURCE_DATE_EPOCH to get the same bytes at another time. Of vectors that another
+library made only the layers that have one are there, and no statistics.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from iar.vectors.vector_set import HeadVectors, VectorSet
 
 _REMEDY = "make it again with iar.extract"
 _LENGTHS = ("norm.mean", "sigma", "head.norm", "head.sigma")
-_SHARES = ("accuracy", "head.accuracy", "gate.auroc", "gate.rate", "gate.scores")
+_SHARES = ("accuracy", "head.accuracy", "gate.auroc", "gate.rate", "gate.scores", "gate.refusal_scores")
 _GATE_TENSORS = tuple(field.name for field in fields(Gates) if field.name not in ("categories", "header"))
-_OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "category_weight", "category_vectors")
+_OF_HIDDEN = ("weight", "benign_mean", "response_mean", "risk", "category_weight", "category_vectors", "refusal_weight")
+_REFUSALS = tuple(name for name in _GATE_TENSORS if name.startswith("refusal_"))
 
 
 def write(path: str | Path, vector_set: VectorSet) -> None:
@@ -152,7 +153,8 @@ def _tensors(vector_set: VectorSet) -> dict[str, Tensor]:
 
 
 def _gate_tensors(gates: Gates) -> dict[str, Tensor]:
-    return _plain({f"gate.{name}": getattr(gates, name) for name in _GATE_TENSORS})
+    names = (name for name in _GATE_TENSORS if name not in _REFUSALS or len(gates.refusal_bias))
+    return _plain({f"gate.{name}": getattr(gates, name) for name in names})
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -204,11 +206,12 @@ def _gates(tensors: dict[str, Tensor], header: dict[str, str], shape: tuple[int,
     categories = parse_json(header["gate_categories"])
     if not isinstance(categories, list) or not all(isinstance(name, str) for name in categories):
         raise ValueError("gate_categories is not a list of names")
-    found = {name: tensors[f"gate.{name}"] for name in _GATE_TENSORS}
+    known = any(f"gate.{name}" in tensors for name in _REFUSALS)  # all of them or none
+    found = {name: tensors[f"gate.{name}"] for name in _GATE_TENSORS if known or name not in _REFUSALS}
     for name in found:
         wanted = (shape[0], *shape[1:] * (name in _OF_HIDDEN))
         wanted = (len(categories), *wanted) if name.startswith("category_") else wanted
-        if name == "scores":
+        if name in ("scores", "refusal_scores"):
             wanted = (shape[0], int(header["gate_unsafe"]) + int(header["gate_benign"]))
         _shaped(tensors, f"gate.{name}", wanted)
     return Gates(categories=tuple(categories), header=header, **found)

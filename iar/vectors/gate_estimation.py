@@ -30,6 +30,8 @@ class Read:
         groups: Of each prompt: those of one are held out together.
         categories: Of each prompt; "" where it has none.
         responses: (layers, answers, hidden) mean activations of answers to benign prompts; there may be none.
+        refused: (prompts,) bool: whether the model by itself refuses it; None where it was not asked, or where too few
+            of one kind are known to learn from.
     """
 
     values: Tensor
@@ -37,6 +39,7 @@ class Read:
     groups: list[str]
     categories: list[str]
     responses: Tensor
+    refused: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,16 @@ def estimate(
     held = gate_fit.assign([read.groups[at] for at in rows.tolist()], kinds) if categories else folds
     main: list[gate_fit.Fit] = []
     of_kinds: list[gate_fit.Fit] = []
+    refusals: list[gate_fit.Fit] = []
+    apart = None if read.refused is None else gate_fit.assign(read.groups, read.refused)
     risk: list[Tensor] = []
     for layer, values in enumerate(read.values):
         span = _Span(values, read.responses[layer])
         main.append(span.fit(torch.arange(len(values)), read.unsafe, folds))
         if categories:
             of_kinds.append(span.fit(rows, kinds, held))
+        if apart is not None and read.refused is not None:
+            refusals.append(span.fit(torch.arange(len(values)), read.refused, apart))
         risk.append(span.risk(read.unsafe))
         on_layer(layer + 1)
     scores, benign = torch.stack([probe.scores for probe in main]), read.values[:, ~read.unsafe].mean(1)
@@ -95,6 +102,13 @@ def estimate(
         header=_header(read, categories),
         scores=scores,
     )
+    if refusals:
+        shared = replace(
+            shared,
+            refusal_weight=torch.cat([probe.weight for probe in refusals]),
+            refusal_bias=torch.cat([probe.bias for probe in refusals]),
+            refusal_scores=torch.stack([probe.scores for probe in refusals]),
+        )
     found = {}
     for name, known in files.items():
         own = [known.categories[category].float() for category in categories]

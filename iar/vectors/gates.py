@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from iar.errors import UserError
+
 
 @dataclass(frozen=True)
 class Gates:
@@ -32,6 +34,10 @@ class Gates:
         category_weight: (categories, layers, hidden) the category against benign: one multinomial logit a layer.
         category_bias: (categories, layers)
         category_vectors: (categories, layers, hidden) mass mean shift of the category's pairs.
+        refusal_weight: (layers, hidden) probe of what the model by itself refuses against what it answers; (0, hidden)
+            where that is not known.
+        refusal_bias: (layers,) or (0,)
+        refusal_scores: (layers, prompts) held-out probabilities, or (0, prompts).
         header: How they were made, strings only; every key begins with ``gate_``.
         scores: (layers, prompts) held-out probabilities, of the unsafe prompts first; (0, 0) where they are not known.
     """
@@ -49,6 +55,30 @@ class Gates:
     category_vectors: Tensor
     header: dict[str, str] = field(default_factory=dict)
     scores: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    refusal_weight: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    refusal_bias: Tensor = field(default_factory=lambda: torch.empty(0))
+    refusal_scores: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+    def refusal(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Weight (hidden,) and bias () of the probe of what the model refuses by itself.
+
+        Raises:
+            UserError: It was not made.
+        """
+        if not len(self.refusal_bias):
+            raise UserError(
+                "release_if=refused needs gates that know what the model refuses by itself: make them again with "
+                "iar.extract gates=true refusals=true"
+            )
+        return self.refusal_weight[layer], self.refusal_bias[layer]
+
+    def released_at(self, layer: int, threshold: float, if_refused: bool) -> float:
+        """Share of all prompts whose held-out probability is not over the threshold; that the model refuses."""
+        if not if_refused:
+            return 1 - self.rate_at(layer, threshold)
+        self.refusal(layer)
+        released = (self.scores[layer] <= threshold) & (self.refusal_scores[layer] > 0.5)
+        return float(released.double().mean())
 
     def rate_at(self, layer: int, threshold: float = 0.5) -> float:
         """Share of all prompts whose held-out probability is over the threshold."""

@@ -37,6 +37,22 @@ def test_everything_that_is_wrong_at_once(small, command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_heads_budgets_and_gates_that_cannot_be_had(small, command, tmp_path):
+    asked = [f"vectors={tmp_path}/none", "layer=2", "measure=0", "controls=0"]
+    done = command("check", *small, *asked, "heads=1", "level=layer")
+    assert done.out == "1. level=layer reads no heads, but heads=… needs them: remove one of the two\n"
+    many = [part for part in asked if not part.startswith("layer=")]
+    done = command("check", *small, *many, "layer=[2,3]", "heads=99")
+    assert done.out == "1. heads=99 of model 'tiny-llava': layers 2, 3 have 8: take heads=8 or fewer\n"
+    done = command("check", *small, *asked, "kl=0.1", "kl_prompts.paths=[]")
+    assert done.out.startswith("1. kl=… needs benign prompts, and none are given") and done.out.count("\n") == 1
+    done = command("check", *small, *asked, "method=gated", "gate_prompts.benign=[gone.jsonl]")
+    assert done.out.startswith("1. gates need benign prompts, and gone.jsonl has none") and done.out.count("\n") == 1
+    done = command("check", *small, *asked, "method=calibrated", "release_if=refused")
+    assert done.out.startswith("1. release_if=refused needs gates that know what the model refuses by itself: make")
+    assert (done.code, list(tmp_path.iterdir())) == (1, [])
+
+
 def test_a_sweep_looks_itself_before_it_loads_the_model(small, command, tmp_path, monkeypatch):
     from iar import models
 

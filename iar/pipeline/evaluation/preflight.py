@@ -6,7 +6,7 @@ and says what the command would take.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,9 @@ from iar.pipeline.evaluation import pictures, prompts, tracking
 from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan
 from iar.pipeline.experiment.settings import Model, Scoring, Settings
+from iar.revision.configuration import Configuration
 
+_HEADS = ("num_attention_heads", "n_head", "num_heads")
 _DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _TEXTS = ("text_config", "llm_config", "language_config")
 
@@ -82,6 +84,11 @@ def look(asked: Plan, deep: bool = False) -> Found:
         missing = [s for s, pairs in steered.items() if pairs == name and not _vectors(cfg, s).exists()]
         if missing:
             found.take(partial(_pairs, own, deep))
+        _extraction(own, asked.configurations, bool(missing), found)
+    if here and any(c.kl for c in asked.configurations):
+        from iar.pipeline.extraction import kl_strength  # here, and below, because they load torch
+
+        found.take(partial(kl_strength.benign, cfg))
     found.take(partial(prompts.composer, cfg, asked.configurations))
     found.take(partial(factory.configured, cfg))
     found.take(partial(tracking.check, cfg.tracker))
@@ -117,13 +124,18 @@ def _placement(cfg: Model) -> None:
 
 
 def _model(asked: Plan) -> None:
-    """Raises where the model's folder is none, or has fewer layers than are asked for."""
+    """Raises where the model's folder is none, or has fewer layers or heads than are asked for."""
     cfg = asked.cfg.model
     count = layers(cfg)
     if count is None:
         return
     place = folder(cfg)
     name = place.resolve().name if place else cfg.name
+    each = _config(cfg, _HEADS)
+    for c in asked.configurations:
+        if each is not None and c.heads > (held := each * (len(c.layers) or count)):
+            where = f"layers {', '.join(map(str, c.layers))} have" if c.layers else "it has"
+            raise UserError(f"heads={c.heads} of model {name!r}: {where} {held}: take heads={held} or fewer")
     for layer in (layer for c in asked.configurations for layer in (*c.layers, max(0, c.gate_layer))):
         if not 0 <= layer < count:
             raise UserError(f"layer {layer} is outside the model {name!r}: its layers are 0 to {count - 1}")
@@ -135,6 +147,11 @@ def layers(cfg: Model) -> int | None:
     Raises:
         UserError: There is no such folder.
     """
+    return _config(cfg, _DEPTHS)
+
+
+def _config(cfg: Model, keys: Sequence[str]) -> int | None:
+    """The first of the keys that the config of a model's folder says, that of its language model before its own."""
     place = folder(cfg)
     if place is None:
         return None
@@ -142,12 +159,12 @@ def layers(cfg: Model) -> int | None:
         content = parse_json((place / "config.json").read_bytes())
     except (OSError, ValueError):
         return None  # loading says what is wrong with it
-    return next(_depths(content), None)
+    return next(_numbers(content, keys), None)
 
 
-def _depths(config: Any) -> Iterator[int]:
+def _numbers(config: Any, keys: Sequence[str]) -> Iterator[int]:
     for part in (*(config.get(name) for name in _TEXTS), config) if isinstance(config, dict) else ():
-        for key in _DEPTHS:
+        for key in keys:
             if isinstance(part, dict) and type(part.get(key)) is int:
                 yield part[key]
 
@@ -166,6 +183,16 @@ def folder(cfg: Model) -> Path | None:
 
 def _vectors(cfg: Scoring, name: str) -> Path:
     return Path(cfg.vectors) / f"{name}.safetensors"
+
+
+def _extraction(own: Settings, configurations: Sequence[Configuration], missing: bool, found: Found) -> None:
+    """What the vectors of one pair set lack: heads that are not read; where they are to be made, prompts for gates."""
+    from iar.pipeline.extraction import gate_prompts, vector_files
+
+    found.take(partial(vector_files.check_level, own, configurations))
+    if missing and any(c.conditional for c in configurations if c.pairs == own.pairs.name):
+        found.take(partial(gate_prompts.read, own))
+        found.take(partial(vector_files.check_refusals, own, configurations))
 
 
 def _pairs(cfg: Settings, deep: bool) -> None:

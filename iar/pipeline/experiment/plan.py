@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AXES = (
     "method", "layer", "heads", "strength", "scale", "positions", "pairs", "estimator", "tokens", "seed", "controls",
     "reminder", "shots", "shots_by", "shots_seed", "gate_layer", "threshold", "gate", "release", "release_threshold",
-    "kl", "benchmark",
+    "release_if", "kl", "benchmark",
 )  # fmt: skip
 LAYER = 14  # of the published setting
 
@@ -104,6 +104,7 @@ def _conditional(cfg: Scoring, steering: methods.Method) -> dict[str, Any]:
         "gate": cfg.gate,
         "release": float(cfg.release),
         "release_threshold": float(cfg.release_threshold),
+        "release_if": cfg.release_if,
         "kl": kl,
     }
 

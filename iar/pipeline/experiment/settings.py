@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from iar.errors import UserError, did_you_mean
 from iar.prompting import attack
-from iar.revision.configuration import Firing
+from iar.revision.configuration import Firing, ReleaseIf
 from iar.revision.methods import Positions, Scale
 from iar.shipped import shipped
 from iar.vectors.estimator import Estimator
@@ -231,6 +231,7 @@ class Settings(Section):
     seed: FromZero
     executor: Executor = Executor()
     gates: bool = False
+    refusals: bool = False
     limit: Count | None = None
 
 
@@ -298,6 +299,7 @@ class Scoring(Settings, Questions):
     gate: Firing
     release: Annotated[float, Field(allow_inf_nan=False)]
     release_threshold: Annotated[float, Field(allow_inf_nan=False)]
+    release_if: ReleaseIf = "harmless"
     kl: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     kl_prompts: KLPrompts
     reminder: Text

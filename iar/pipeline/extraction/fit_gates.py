@@ -19,7 +19,7 @@ from iar.models.checkpoint import LoadedModel
 from iar.pairs import Example
 from iar.pairs.selection import Selection
 from iar.pipeline.experiment.settings import Settings
-from iar.pipeline.extraction import gate_prompts, gate_report
+from iar.pipeline.extraction import gate_prompts, gate_report, own_refusals
 from iar.pipeline.extraction.gate_prompts import GatePrompts
 from iar.terminal.console import bars, console
 from iar.vectors import Gates, VectorSet
@@ -57,6 +57,8 @@ def make(
     header = {"gate_prompts_digest": prompts.digest, "gate_limit": str(cfg.gate_prompts.limit)} | report.header
     if selection := Selection.of(cfg.pairs.to_dict()):
         header["gate_selection"] = str(selection)
+    if read.refused is not None:
+        header["gate_refused"] = f"{int(read.refused.sum())} of {len(read.refused)}"
     if prompts.attacks:
         header["gate_attacks"] = ",".join(prompts.attacks)
     for name, gates in made.items():
@@ -66,6 +68,8 @@ def make(
             f"{float(gates.auroc[best]):.3f} at layer {best}; categories: {', '.join(gates.categories) or 'none'}"
         )
     gate_report.say(report, next(iter(made.values())))
+    if read.refused is not None:
+        console.print(gate_report.refusals(next(iter(made.values())), read.refused))
     return {name: replace(gates, header=gates.header | header) for name, gates in made.items()}
 
 
@@ -93,7 +97,8 @@ def _read(cfg: Settings, loaded: LoadedModel, prompts: GatePrompts) -> Read:
     categories = [example.category for example in asked]
     values = _activations(cfg, loaded, asked, "prompts")
     answers = _activations(cfg, loaded, prompts.answered, "answers", "mean")
-    return Read(values, unsafe, prompts.groups, categories, answers)
+    refused = own_refusals.read(cfg, loaded, asked) if cfg.refusals else None
+    return Read(values, unsafe, prompts.groups, categories, answers, refused)
 
 
 def _activations(

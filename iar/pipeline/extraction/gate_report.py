@@ -73,6 +73,16 @@ def measure(gates: Gates, prompts: GatePrompts, values: Tensor | None = None) ->
     return Report(words, found, _auroc(which, there))
 
 
+def refusals(gates: Gates, refused: Tensor) -> str:
+    """One line: how well the second probe knows, held out, what the model refuses by itself."""
+    found = torch.tensor([_auroc(refused, scores) for scores in gates.refusal_scores])
+    best, top = int(gates.auroc.argmax()), int(found.argmax())
+    return (
+        f"of its {len(refused)} gate prompts the model refuses {int(refused.sum())} by itself: held-out AUROC "
+        f"{float(found[best]):.3f} at layer {best}, at best {float(found[top]):.3f} (layer {top})"
+    )
+
+
 def say(report: Report, gates: Gates) -> None:
     """One line about the contrasts, and a warning where the words tell as much as the activations."""
     best = int(gates.auroc.argmax())

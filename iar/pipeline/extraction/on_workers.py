@@ -46,14 +46,15 @@ def ensure(
     missing: dict[str, dict[str, Configuration]] = {}  # pair set -> vector file -> configuration
     for name, own in pair_sets.items():
         wanted = [c for c in configurations if c.steered and c.pairs == name]
-        if own.level == "layer" and any(c.heads for c in wanted):
-            raise UserError("level=layer reads no heads, but heads=… needs them: remove one of the two")
+        vector_files.check_level(own, wanted)
         vector_files.check_name(own)
         missing[name] = {c.source: c for c in wanted if not vector_files.path(cfg, c.source).exists()}
     conditional = {c.source: c for c in configurations if c.conditional}
     bare = {name: _bare(cfg, [c for c in conditional.values() if c.pairs == name]) for name in pair_sets}
     if not any((*missing.values(), *bare.values())):
         return None
+    for name in (name for name in pair_sets if missing[name] or bare[name]):
+        vector_files.check_refusals(pair_sets[name], configurations)
     with _workers(cfg, settings) as pool:
         for name, sources in missing.items():
             if sources:

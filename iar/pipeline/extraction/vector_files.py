@@ -98,8 +98,7 @@ def ensure(
     for name, own in pair_sets.items():
         check_name(own)
         wanted = {c.source: c for c in configurations if c.steered and c.pairs == name}
-        if own.level == "layer" and headed & set(wanted):
-            raise UserError("level=layer reads no heads, but heads=… needs them: remove one of the two")
+        check_level(own, configurations)
         missing = [c for source, c in wanted.items() if not path(cfg, source).exists()]
         there = own.pairs.path is not None and Path(own.pairs.path).exists()
         examples = read(own, loaded) if missing or (wanted and there) else None
@@ -122,6 +121,7 @@ def ensure(
         gated = {source: found[source] for source in wanted if source in conditional}
         fit_gates.check(own, gated)
         if bare := {source: vector_set for source, vector_set in gated.items() if vector_set.gates is None}:
+            check_refusals(own, configurations)
             console.print(f"no gates in {', '.join(bare)} of {cfg.vectors}: making them first")
             known = read(own, loaded) if examples is None else examples
             found |= write_gates(cfg, bare, fit_gates.make(own, loaded, bare, known))
@@ -144,6 +144,29 @@ def write_gates(
     for source, vector_set in found.items():
         vectors.write(path(cfg, source), vector_set)
     return found
+
+
+def check_level(cfg: Settings, configurations: Sequence[Configuration]) -> None:
+    """Raises where a configuration of this pair set needs heads, which are not read.
+
+    Raises:
+        UserError: One does.
+    """
+    if cfg.level == "layer" and any(c.heads for c in configurations if c.pairs == cfg.pairs.name):
+        raise UserError("level=layer reads no heads, but heads=… needs them: remove one of the two")
+
+
+def check_refusals(cfg: Settings, configurations: Sequence[Configuration]) -> None:
+    """Raises where gates are to be made without what a configuration of this pair set needs to know of refusals.
+
+    Raises:
+        UserError: They are.
+    """
+    asked = any(c.release_if == "refused" for c in configurations if c.pairs == cfg.pairs.name)
+    if asked and not cfg.refusals:
+        raise UserError(
+            "release_if=refused needs gates that know what the model refuses by itself: make them with refusals=true"
+        )
 
 
 def check_name(cfg: Settings) -> None:

@@ -23,7 +23,7 @@ NOTE = (
 )
 TITLE = ("configuration", "against", *(f"{name}: {what}" for name in METRICS for what in ("random", "real − random")))
 _SAME = ("prompting", "layers", "heads", "strength", "scale", "positions", "pairs", "tokens", "kl")
-_GATE = ("gate_layer", "threshold", "gate", "release", "release_threshold")
+_GATE = ("gate_layer", "threshold", "gate", "release", "release_threshold", "release_if")
 
 
 def table(scores: pd.DataFrame, configurations: Sequence[Configuration]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from iar.revision.configuration import Configuration, canonical
 from iar.stats import rule
 from iar.stats.axes import HELPFUL
 from iar.stats.rule import Limits
-from iar.stats.selection import Draws, Selection, redraw, select
+from iar.stats.selection import Draws, Selection, leave_out, redraw, select
 
 DRAWS, SEED = 1000, 0
 
@@ -29,6 +29,8 @@ class Recommendation:
         folder: The run.
         not_asked: Whether no helpfulness was asked, so that it has no limit.
         families: Method -> the choice among its configurations and the baseline.
+        kinds: How many kinds of questions (families) there are, and the choice with each left out in turn as draws;
+            None where there are fewer than two.
         command: What scores the chosen one on the test split; None where the baseline is the choice.
         starred: The point that the sweep's table and figures mark: the choice without other limits.
     """
@@ -39,6 +41,7 @@ class Recommendation:
     selection: Selection
     not_asked: bool
     families: dict[str, tuple[Draws, Selection]]
+    kinds: tuple[int, Selection] | None
     command: str | None
     starred: str | None = None
 
@@ -88,11 +91,15 @@ def recommend(
     for family in dict.fromkeys(c.method for c in sorted(candidates[1:], key=run.configurations.index)):
         own = draws.among([c.name for c in candidates if c.method == family])
         families[family] = (own, select(own, limits))
+    without = leave_out(outcomes, names)
+    kinds = (
+        None if without is None else (len(without.inside), select(replace(without, estimate=draws.estimate), limits))
+    )
     chosen = candidates[selection.chosen]
     test = folder / f"test-{chosen.name}"
     command = rerun_command.evaluate(run.settings_of(chosen.name), chosen, test) if selection.chosen else None
     starred = rule.starred(run.scores, run.configurations, run.split)
-    return Recommendation(folder, limits, draws, selection, not asked & set(HELPFUL), families, command, starred)
+    return Recommendation(folder, limits, draws, selection, not asked & set(HELPFUL), families, kinds, command, starred)
 
 
 def _limits(most: float | None, sra_s_at_least: float | None, sure: float) -> Limits:

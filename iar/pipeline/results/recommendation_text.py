@@ -81,6 +81,8 @@ def sentences(found: Recommendation) -> list[str]:
     said.append(_sureness(found))
     if found.name and not math.isnan(selection.expected[0]):
         said += _elsewhere(found)
+    if found.kinds is not None:
+        said.append(_kinds(found, *found.kinds))
     if found.starred not in (None, found.name or "none"):
         told = rule.told(found.draws.metrics, Limits())
         said.append(f"The sweep's ★ is {found.starred}, with the limits of no option: {told}.")
@@ -109,6 +111,18 @@ def _sureness(found: Recommendation) -> str:
     what = f"it is the choice in {_percent(share)} {drawn}" if found.name else f"so it is in {_percent(share)} {drawn}"
     kept = f", and keeps to the limits in {_percent(within)}" if found.name else ""
     return f"That is {sure}: {what}{kept}" + (f"; otherwise it is {others}." if others else ".")
+
+
+def _kinds(found: Recommendation, count: int, selection: Selection) -> str:
+    """Whether the choice depends on a kind of question, and what it is worth on a kind that had no say in it."""
+    times = round(selection.chosen_share[found.selection.chosen] * count)
+    titles = [metric.title for metric in found.draws.metrics]
+    pairs = (f"{t} {_points(e)}" for t, e in zip(titles, selection.expected, strict=True) if not math.isnan(e))
+    name = found.name or "nothing"
+    return (
+        f"With each of the {count} kinds of questions left out in turn, the choice is {name} {times} times; "
+        f"on the kinds left out the choices have {', '.join(pairs)} points on average."
+    )
 
 
 def _elsewhere(found: Recommendation) -> Iterator[str]:
@@ -181,6 +195,7 @@ def content(found: Recommendation) -> dict[str, Any]:
         "seed": SEED,
         **_summary(draws, selection),
         "candidates": [_candidate(draws, selection, at) for at in range(len(draws.candidates))],
+        "kinds_left_out": None if found.kinds is None else _left_out(found, *found.kinds),
         "methods": {family: _summary(*own) for family, own in found.families.items()},
         "sentences": sentences(found),
         "command": found.command,
@@ -198,6 +213,11 @@ def _summary(draws: Draws, selection: Selection) -> dict[str, Any]:
         "expected": _by_title(draws, selection.expected),
         "optimism": _by_title(draws, selection.optimism),
     }
+
+
+def _left_out(found: Recommendation, count: int, selection: Selection) -> dict[str, Any]:
+    share = selection.chosen_share[found.selection.chosen]
+    return {"kinds": count, "chosen": round(share * count), "expected": _by_title(found.draws, selection.expected)}
 
 
 def _candidate(draws: Draws, selection: Selection, at: int) -> dict[str, Any]:

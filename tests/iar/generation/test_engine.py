@@ -383,6 +383,38 @@ def test_calibration_gives_the_plain_answers_of_both_strengths(
     assert len(set(keys)) == len(keys)
 
 
+def test_the_vector_is_taken_off_where_the_model_would_refuse(
+    tiny: LoadedModel, vectors: dict[str, VectorSet], samples: list[Sample]
+) -> None:
+    """Exactly, where ``release_if=refused``: a second probe splits the prompts that the first reads as harmless."""
+    known = vectors["multi_response-mms-mean"]
+    assert known.gates is not None
+    turned = known.gates.weight[1].roll(7) / 20  # any other direction
+    probe = replace(known.gates, weight=turned.expand(6, -1), bias=torch.zeros(6))
+    reads = _read(tiny, samples, probe)
+    middle = torch.tensor(sorted(reads)[2]).logit()
+    gates = replace(
+        known.gates,
+        weight=known.gates.weight / 20,
+        refusal_weight=probe.weight,
+        refusal_bias=torch.full((6,), -float(middle)) + 1e-3,
+        scores=torch.full((6, 4), 0.5),
+        refusal_scores=torch.tensor([[1.0, 1.0, 0.0, 0.0]]).expand(6, -1),
+    )
+    asked = Configuration("calibrated", (3,), 0.0, release=1.5, gate_layer=1, threshold=1.0, release_threshold=1.0)
+    held = replace(asked, release_if="refused")
+    coin = replace(held, method="calibrated_random_gate")
+    every = (Configuration(), asked, held, coin)
+    found = run(tiny, {"multi_response-mms-mean": replace(known, gates=gates)}, samples, every, NEW)
+    met = [read > sorted(reads)[2] - 1e-6 for read in reads]
+    assert sum(met) == 3 and len(samples) == 5
+    for one, would in zip(samples, met, strict=True):
+        which = asked.name if would else "none"
+        assert found[one.id, held.name].answer == found[one.id, which].answer
+        assert found[one.id, asked.name].answer != found[one.id, "none"].answer
+        assert found[one.id, coin.name].error is None
+
+
 def _read(loaded: LoadedModel, samples: list[Sample], gates: Gates) -> list[float]:
     """The probability that the gate of block 1 reads at the end of each prompt."""
     gate, found = Gate(1, gates.weight[1][None], gates.bias[1][None]), []

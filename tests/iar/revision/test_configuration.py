@@ -65,13 +65,19 @@ def test_plain_methods_are_what_they_were_before_there_were_gates() -> None:
 
 def test_what_only_calibration_has_is_no_part_of_other_methods() -> None:
     for method in ("iar", "gated", "nullspace", "gate"):
-        found = Configuration(method, (14,), 1.0, release=2.0, release_threshold=0.9)
+        found = Configuration(method, (14,), 1.0, release=2.0, release_threshold=0.9, release_if="refused")
         assert found == Configuration(method, (14,), 1.0)
-        assert not {"release", "release_threshold"} & set(found.revision)
+        assert not {"release", "release_threshold", "release_if"} & set(found.revision)
     assert "release" not in replace(Configuration("iar", (14,), 1.5), kl=0.1).revision
     calibrated = Configuration("calibrated", (14,), 1.0, release=2.0, release_threshold=0.1)
     assert (calibrated.revision["release"], calibrated.revision["release_threshold"]) == (2.0, 0.1)
     assert calibrated != replace(calibrated, release=1.0)
+    assert "release_if" not in calibrated.revision  # as before there was one
+    on_refusals = replace(calibrated, release_if="refused")
+    assert on_refusals.revision == calibrated.revision | {"release_if": "refused"}
+    assert on_refusals.name == f"{calibrated.name}-refused"
+    with pytest.raises(UserError, match=r"unknown release_if 'refusal': did you mean 'refused'\?"):
+        replace(calibrated, release_if="refusal")
 
 
 def test_a_gate_reads_a_block_that_is_not_behind_what_it_decides() -> None:

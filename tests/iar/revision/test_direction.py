@@ -132,6 +132,18 @@ def test_calibration_has_the_plain_ones_of_both_strengths(vectors: VectorSet, ra
         assert torch.equal(gate.weight[1], -gate.weight[0]) and torch.equal(gate.bias[1], -gate.bias[0])
     soft = directions(dataclasses.replace(asked, gate="soft", gate_layer=1), known).gate
     assert soft is not None and (soft.layer, soft.kind) == (1, "ramp")
+    on_refusals = dataclasses.replace(asked, release_if="refused")
+    with pytest.raises(UserError, match="what the model refuses by itself: make them again"):
+        directions(on_refusals, known)
+    learnt = dataclasses.replace(gates, refusal_weight=gates.benign_mean, refusal_bias=gates.bias / 2)
+    found = directions(on_refusals, dataclasses.replace(vectors, gates=learnt))
+    plain = directions(asked, known)
+    for three, two in ((found.layers, plain.layers), (found.heads, plain.heads)):
+        assert all(torch.equal(three[at], torch.cat([two[at], torch.zeros(1, *two[at].shape[1:])])) for at in two)
+    gate = found.gate
+    assert gate is not None and gate.conditioned and plain.gate is not None and not plain.gate.conditioned
+    assert torch.equal(gate.weight[:2], plain.gate.weight) and torch.equal(gate.bias[:2], plain.gate.bias)
+    assert torch.equal(gate.weight[2], gates.benign_mean[gate.layer]) and gate.bias[2] == gates.bias[gate.layer] / 2
 
 
 def test_a_gate_of_heads_reads_the_block_before_them(vectors: VectorSet, random_gates: Any) -> None:

@@ -48,6 +48,20 @@ def test_one_probe_decides_both_ways():
         assert not never.weights(100 * hidden).any()
 
 
+def test_a_condition_holds_the_second_way_back():
+    """It adds nothing itself, whichever kind the two ways are of."""
+    weight, other = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    hidden = torch.tensor([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0], [0.0, 1.0]])
+    for soft in (False, True):
+        free = both_ways(1, weight, torch.tensor(0.0), 0.6, 0.4, soft)
+        held = both_ways(1, weight, torch.tensor(0.0), 0.6, 0.4, soft, (other, torch.tensor(0.0)))
+        assert (widest([free]), widest([held])) == (2, 3) and held.probabilities(hidden).shape == (5, 3)
+        expected = torch.cat([free.weights(hidden), torch.zeros(5, 1)], 1)
+        assert expected[2:4, 1].min() > 0
+        expected[3, 1] = 0  # reads harmless, and the condition is not met
+        assert torch.equal(held.weights(hidden), expected)
+
+
 @dataclass(frozen=True)
 class Away:
     """A rule: a tenth of each activation is taken off."""

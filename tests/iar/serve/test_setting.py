@@ -23,6 +23,7 @@ from iar.vectors.vector_set import VectorSet
         Configuration("random", (3,), 1.0, seed=4),
         Configuration("gated", (14,), 1.0, gate_layer=9, threshold=0.7, gate="soft"),
         Configuration("calibrated", (14,), 1.0, release=0.25, release_threshold=0.1),
+        Configuration("calibrated", (14,), 1.0, release_if="refused"),
         Configuration("addition", (14,), 0.0),
     ],
 )

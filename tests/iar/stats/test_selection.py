@@ -10,7 +10,7 @@ import pytest
 
 from iar.stats import summarise
 from iar.stats.rule import Limits, metrics_of
-from iar.stats.selection import Draws, redraw, select
+from iar.stats.selection import Draws, leave_out, redraw, select
 
 METRICS = metrics_of(["vscbench", "pope", "scienceqa"])  # SRA_a, SRA_s, helpfulness, POPE, ScienceQA, SRA_u
 # SRA_a, SRA_s, POPE, ScienceQA in per cent; from weak to strong
@@ -160,3 +160,33 @@ def test_the_best_of_many_that_are_all_alike_is_luck_and_elsewhere_worth_nothing
     assert np.mean(here) > 0.05 and np.mean(sure) < 0.6  # SRA_a: half of what SRA_u gains
     assert abs(np.mean(there)) < 0.02 and np.mean(there) < np.mean(here) / 3
     assert 1 < np.mean(luck) / np.mean(here) < 1.8
+
+
+def test_each_family_left_out_in_turn():
+    """A choice that one family decides is another without it, and is scored on that family alone."""
+    rows = []
+    for name, safe, unsafe in (
+        ("none", (1, 1, 1), (0, 0, 0)),
+        ("a", (1, 1, 0), (0, 0, 9)),
+        ("b", (1, 1, 1), (4, 4, 0)),
+    ):
+        for kind, (s, u) in enumerate(zip(safe, unsafe, strict=True)):
+            for metric, hits in (("SRA_s", 10 * s), ("SRA_u", u)):
+                ids = (f"{metric}{kind}/{i}" for i in range(10))
+                rows += [
+                    (name, "xstest", one, "x", metric, float(i < hits), 1.0, one, f"k{kind}")
+                    for i, one in enumerate(ids)
+                ]
+    columns = ["configuration", "benchmark", "sample", "category", "metric", "value", "weight", "cluster", "family"]
+    table = pd.DataFrame(rows, columns=columns)
+    draws = leave_out(table, ["none", "a", "b"])
+    assert draws is not None and draws.inside.shape == draws.outside.shape
+    assert draws.inside.shape[:2] == (3, 3)
+    unsafe = [metric.title for metric in draws.metrics].index("SRA_u")
+    assert draws.inside[:, 2, unsafe].tolist() == pytest.approx([0.2, 0.2, 0.4])
+    assert draws.outside[:, 2, unsafe].tolist() == pytest.approx([0.4, 0.4, 0.0])
+    found = select(draws, Limits(0.05))
+    assert draws.candidates[found.chosen] == "b" and found.chosen_share.tolist() == [0, 0, 1]
+    assert found.expected[unsafe] == pytest.approx(0.8 / 3)
+    assert leave_out(table[table["family"] == "k1"], ["none", "a", "b"]) is None
+    assert leave_out(table.drop(columns="family"), ["none", "a", "b"]) is None

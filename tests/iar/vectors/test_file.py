@@ -173,6 +173,16 @@ def test_gates_stand_beside_the_vectors_and_change_none_of_them(
     whole = path.read_bytes()
     file.write(path, again)
     assert path.read_bytes() == whole
+    assert not any("refusal" in name for name in file.read_tensors(path)[0])
+    refusals = {"refusal_weight": torch.ones(6, 32), "refusal_bias": torch.ones(6), "refusal_scores": torch.ones(6, 5)}
+    learnt = dataclasses.replace(gated.gates, **refusals)
+    file.write(path, dataclasses.replace(gated, gates=learnt))
+    known = file.read(path, tiny).gates
+    assert known is not None and torch.equal(known.refusal_scores, torch.ones(6, 5))
+    assert torch.equal(known.refusal(5)[0], torch.ones(32)) and gates_digest(known) != gates_digest(gated.gates)
+    tensors, header = file.read_tensors(path)
+    file.write_tensors(path, {n: t for n, t in tensors.items() if n != "gate.refusal_bias"}, header)
+    assert "is incomplete" in error_of(path)
 
 
 def test_the_digest_of_gates_follows_what_they_are(gated: VectorSet) -> None:

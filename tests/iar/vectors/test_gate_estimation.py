@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,6 +56,22 @@ def test_every_part_is_what_it_says(width):
     p = torch.einsum("lph,clh->clp", read.values[:, :UNSAFE], gates.category_weight) + gates.category_bias[..., None]
     told = p.argmax(0) == torch.arange(UNSAFE) % 2
     assert told.float().mean() > 0.95
+
+
+def test_what_the_model_refuses_has_a_probe_of_its_own():
+    read = reading(100)
+    plain = estimate(read, {"file": known(100)})["file"]
+    assert not len(plain.refusal_bias) and not plain.refusal_scores.numel()
+    refused = torch.arange(UNSAFE + BENIGN) % 3 == 0
+    read.values[:, refused, 2] += 5
+    gates = estimate(replace(read, refused=refused), {"file": known(100)})["file"]
+    assert gates.refusal_weight.shape == (LAYERS, 100) and gates.refusal_scores.shape == (LAYERS, UNSAFE + BENIGN)
+    found = torch.sigmoid(torch.einsum("lph,lh->lp", read.values, gates.refusal_weight) + gates.refusal_bias[:, None])
+    for scores in (found, gates.refusal_scores):
+        assert ((scores > 0.5) == refused).float().mean() > 0.9
+    both = (gates.scores[1] <= 0.4) & (gates.refusal_scores[1] > 0.5)
+    assert gates.released_at(1, 0.4, if_refused=True) == pytest.approx(float(both.float().mean()))
+    assert gates.released_at(1, 0.4, if_refused=False) == 1 - gates.rate_at(1, 0.4)
 
 
 def test_files_share_what_is_not_theirs():

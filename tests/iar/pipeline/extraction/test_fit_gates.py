@@ -122,6 +122,14 @@ def test_category_vectors_are_those_of_the_category_alone(compose, tiny, pocket_
             assert torch.allclose(found.category_vectors[at], alone.vectors, atol=1e-4)
 
 
+def test_a_model_that_refuses_next_to_nothing_teaches_nothing(compose, tiny, pocket_data, there, capsys):
+    cfg = compose("sweep", f"data.root={pocket_data}", f"vectors={there}", "refusals=true")
+    made = vector_files.ensure(cfg, tiny, [GATED], {"multi_response": cfg})[GATED.source].gates
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "of its 30 gate prompts the model refuses 1 by itself: too few of one kind to learn from" in shown
+    assert made is not None and not len(made.refusal_bias) and "gate_refused" not in made.header
+
+
 def test_other_prompts_are_refused(compose, tiny, pocket_data, there, tmp_path):
     root = shutil.copytree(pocket_data, tmp_path / "pocket")
     cfg = compose("sweep", f"data.root={root}", f"vectors={there}")

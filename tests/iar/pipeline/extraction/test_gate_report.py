@@ -90,3 +90,12 @@ def test_by_command(small: list[str], command: Callable[..., Any], tmp_path: Pat
     assert found is not None and found.header["gate_contrast"] == "fitted on other verbs"
     expected = [roc_auc_score(torch.arange(80) < 40, scores) for scores in found.scores]
     assert [float(x) for x in found.header["gate_contrast_auroc"].split()] == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_is_known_of_refusals_is_told(random_gates: Callable[..., Gates]) -> None:
+    refused = torch.tensor([True, False, True, False])
+    scores = torch.tensor([[0.9, 0.1, 0.2, 0.3]] * 5 + [[0.9, 0.1, 0.8, 0.3]])
+    found = gate_report.refusals(replace(random_gates(), refusal_scores=scores), refused)
+    assert found == (
+        "of its 4 gate prompts the model refuses 2 by itself: held-out AUROC 0.750 at layer 0, at best 1.000 (layer 5)"
+    )

@@ -109,6 +109,10 @@ def test_the_safest_that_costs_nothing_and_no_control(folder, capsys):
     assert best == {"iar": GOOD.name, "gated": GATED.name, "cot": "none"}
     recommendation_text.show(found)
     shown = capsys.readouterr().err
+    kinds, without = found.kinds or (0, None)
+    assert kinds > 2 and without is not None and 0 < without.expected[-1] <= 1  # SRA_u; no kind has both sides
+    assert recommendation_text.content(found)["kinds_left_out"]["kinds"] == kinds
+    assert f"With each of the {kinds} kinds of questions left out in turn" in " ".join(shown.split())
     assert "★" in shown and "The best of each method" in shown and f"Recommended: {GATED.name}, with SRA_a" in shown
     assert RANDOM.name not in shown and "outside" in shown
 
