@@ -201,6 +201,9 @@ def _one_line(config: str | None) -> Iterator[None]:
         fail(str(error))
     except PermissionError as error:
         fail(f"no permission to write {error.filename}: choose another place or change its permissions")
+    except BrokenPipeError:  # who reads the output has enough of it, as ``| head``
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        sys.exit(141)  # 128 + SIGPIPE, as a shell says of a command that it ended by
     except OSError as error:
         if error.errno in FULL:
             fail(f"{error.strerror}: make room; what is done is kept, and the same command goes on from here")

@@ -124,6 +124,17 @@ def test_a_run_folder_that_is_a_file(small, command, tmp_path):
     refused(command("evaluate", *small, "method=none", "run=r"), "cannot write the run folder r")
 
 
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    """As ``| head`` is one; here it is gone before the first line."""
+    for arguments in (["iar.analyze", "--help"], ["iar.sweep", "--help"]):
+        read, write = os.pipe()
+        os.close(read)
+        process = [sys.executable, "-m", *arguments]
+        done = subprocess.run(process, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+        os.close(write)
+        assert (done.returncode, done.stderr) == (141, ""), done.stderr
+
+
 def test_operating_system_errors_are_one_line(capsys):
     for error, line in (
         (PermissionError(13, "Permission denied", "x/y"), "error: no permission to write x/y: choose another place"),
