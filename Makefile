@@ -14,7 +14,7 @@ ARGS ?=
 # The sweep on real weights: the folder with the data, its settings, its run folder. 16-bit only where the CPU computes in it.
 DATA ?= data/real
 DTYPE ?= $(shell grep -qs avx512_bf16 /proc/cpuinfo && echo bfloat16 || echo float32)
-REAL ?= layer=9,14,19,24 strength=1,2 limit=60 model.max_new_tokens=32
+REAL ?= layer=9,14,19,24 strength=1,2 limit=40 model.max_new_tokens=32
 REAL_RUN ?= runs/real
 
 # The harnesses that a steered model runs in; their packages lie beside those of $(VENV), which are seen from there.
