@@ -59,6 +59,7 @@ def serve(listener: socket.socket) -> dict[str, Any]:
     _, streams, _, _ = socket.recv_fds(client, 1, 3)
     told: dict[str, Any] = json.loads(client.makefile().readline())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # that of a background job is to ignore it
     if fork := os.fork():
         keep(fork, client)
     os.setpgid(0, 0)  # who kills the group of a fork means that fork

@@ -25,6 +25,7 @@ CONFIGURATIONS = [
     Configuration("iar", (3, 4), -0.25, heads=6, kl=0.05),
     Configuration("gated", (19,), 3.0, gate_layer=12, threshold=0.7, kl=1e-05),
     Configuration("calibrated", (19,), 1.0, gate_layer=12, threshold=0.7, release=0.25, release_threshold=0.2),
+    Configuration("calibrated", (19,), 1.0, release_if="refused"),
     Configuration("gated", (19,), 1 / 3, gate="soft"),
     Configuration("categorical", (14,), 2.0, scale="unit"),
     Configuration("addition", (14,), 0.5, positions="all"),
