@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -201,10 +202,10 @@ def _one_line(config: str | None) -> Iterator[None]:
         fail(str(error))
     except PermissionError as error:
         fail(f"no permission to write {error.filename}: choose another place or change its permissions")
-    except BrokenPipeError:  # who reads the output has enough of it, as ``| head``
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
-        sys.exit(141)  # 128 + SIGPIPE, as a shell says of a command that it ended by
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be flushed goes nowhere
+            sys.exit(141)  # 128 + SIGPIPE, as a shell says of a command that it ended by
         if error.errno in FULL:
             fail(f"{error.strerror}: make room; what is done is kept, and the same command goes on from here")
         place = f"{error.filename}: " if error.filename else ""
@@ -216,6 +217,13 @@ def _one_line(config: str | None) -> Iterator[None]:
         said = "terminated" if isinstance(error, Terminated) else "interrupted"
         console.print(f"{said}; the same command goes on from here", style="yellow")
         sys.exit(exit_code(error))
+
+
+def _unread() -> bool:
+    """Whether who read the output has had enough of it, as ``| head``; no other pipe that broke is meant."""
+    output = select.poll()
+    output.register(1, 0)  # sys.stdout may be no file
+    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def _of_launchers() -> tuple[type[Exception], ...]:

@@ -48,6 +48,9 @@ def test_heads_budgets_and_gates_that_cannot_be_had(small, command, tmp_path):
     assert done.out.startswith("1. kl=… needs benign prompts, and none are given") and done.out.count("\n") == 1
     done = command("check", *small, *asked, "method=gated", "gate_prompts.benign=[gone.jsonl]")
     assert done.out.startswith("1. gates need benign prompts, and gone.jsonl has none") and done.out.count("\n") == 1
+    elsewhere = [*asked[1:], "vectors=hf://me/kind", "method=gated", "gate_prompts.benign=[gone.jsonl]"]
+    done = command("check", *small, *elsewhere)  # gates come with these vectors
+    assert done.out.startswith("nothing is wrong"), done.out
     done = command("check", *small, *asked, "method=calibrated", "release_if=refused")
     assert done.out.startswith("1. release_if=refused needs gates that know what the model refuses by itself: make")
     assert (done.code, list(tmp_path.iterdir())) == (1, [])

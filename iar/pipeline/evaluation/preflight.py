@@ -23,6 +23,7 @@ from iar.pipeline.experiment import data
 from iar.pipeline.experiment.plan import Plan
 from iar.pipeline.experiment.settings import Model, Scoring, Settings
 from iar.revision.configuration import Configuration
+from iar.vectors import hub
 
 _HEADS = ("num_attention_heads", "n_head", "num_heads")
 _DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -81,7 +82,7 @@ def look(asked: Plan, deep: bool = False) -> Found:
         found.take(partial(pictures.check, cfg, [name], local=True))
     steered = {c.source: c.pairs for c in asked.configurations if c.steered}
     for name, own in asked.pairs.items() if here else ():
-        missing = [s for s, pairs in steered.items() if pairs == name and not _vectors(cfg, s).exists()]
+        missing = [s for s, pairs in steered.items() if pairs == name and not _there(cfg, s)]
         if missing:
             found.take(partial(_pairs, own, deep))
         _extraction(own, asked.configurations, bool(missing), found)
@@ -181,8 +182,9 @@ def folder(cfg: Model) -> Path | None:
     return source.folder_of(path)
 
 
-def _vectors(cfg: Scoring, name: str) -> Path:
-    return Path(cfg.vectors) / f"{name}.safetensors"
+def _there(cfg: Scoring, name: str) -> bool:
+    """Whether vectors need not be made; those on the Hub are looked at when they are fetched."""
+    return hub.is_address(cfg.vectors) or (Path(cfg.vectors) / f"{name}.safetensors").exists()
 
 
 def _extraction(own: Settings, configurations: Sequence[Configuration], missing: bool, found: Found) -> None:

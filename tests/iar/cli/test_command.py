@@ -139,6 +139,7 @@ def test_operating_system_errors_are_one_line(capsys):
     for error, line in (
         (PermissionError(13, "Permission denied", "x/y"), "error: no permission to write x/y: choose another place"),
         (OSError(5, "Input/output error", "x/y"), "error: x/y: Input/output error"),
+        (BrokenPipeError(32, "Broken pipe"), "error: Broken pipe"),  # of a worker, say: not that of the output
         (OSError(28, "No space left on device"), "error: No space left on device: make room; what is done is kept"),
     ):
         with pytest.raises(SystemExit) as end, cli.reported():
